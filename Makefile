@@ -1,0 +1,63 @@
+# Each target sets up what it needs, in .venv; the first time takes a minute. Wants Python >= 3.11:
+#   make reproduce            or, where python3 is older,   make reproduce PYTHON=python3.12
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+
+BIN := .venv/bin
+READY := .venv/.ready
+UV_PIP := $(BIN)/uv pip
+# pip reads PIP_FIND_LINKS by itself, uv does not
+FIND_LINKS := $(addprefix --find-links ,$(PIP_FIND_LINKS))
+TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",$$/\1/p' pyproject.toml)
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# A study starts some 150 Python processes: without bytecode their imports alone take minutes.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: reproduce smoke test lint publish lock setup
+
+reproduce: $(READY)
+	$(BIN)/snakemake --cores all
+
+smoke: $(READY)
+	$(BIN)/snakemake --cores all --configfile config/smoke.yaml
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy
+
+# After `make reproduce`, when results are meant to have moved: they become the ones that
+# `dvc diff` compares with, and docs/RESULTS.md shows them.
+publish: $(READY)
+	$(BIN)/dvc commit --quiet --force reproduce
+	$(BIN)/dvc push --quiet
+	$(BIN)/python workflow/scripts/publish.py
+
+setup: $(READY)
+
+# torch first and alone: its build suits the machine and brings what that build needs. Then
+# everything else exactly as locked, without asking for SpikingJelly's torchvision and torchaudio.
+$(READY): $(BIN)/uv pyproject.toml requirements.lock
+	$(UV_PIP) install --quiet --python $(BIN)/python $(FIND_LINKS) $(TORCH) --constraints requirements.lock
+	$(UV_PIP) install --quiet --python $(BIN)/python --no-deps --requirements requirements.lock
+	$(UV_PIP) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit("Python %d.%d is too old: hetspike needs 3.11 or newer; name one with PYTHON=" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+
+# Keeps what is locked where pyproject.toml still allows it; without the lock everything is renewed.
+lock: $(BIN)/uv
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV_PIP) compile --quiet --universal --python-version 3.11 \
+		--no-annotate --no-emit-index-url --no-emit-find-links $(FIND_LINKS) \
+		pyproject.toml --group dev --output-file requirements.lock

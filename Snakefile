@@ -1,0 +1,35 @@
+# The study as a table of contents, in the order in which data flows.
+# `snakemake --cores 8` runs config/default.yaml; --configfile takes another study.
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/default.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/search.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.output,
+        rules.figures.output,
+        expand(rules.samples.output, dataset=DATASETS),
+
+
+onsuccess:
+    show_results()
+
+
+onerror:
+    show_errors()

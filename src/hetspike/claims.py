@@ -1,0 +1,167 @@
+"""The paper's claims as data, judged on the intervals of a results table.
+
+config/claims.yaml holds exactly the fields of `Claims`.
+"""
+
+from math import inf
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+from pydantic import Field, ValidationError, model_validator
+
+from hetspike.config import Settings
+from hetspike.errors import UserError
+from hetspike.tables import MEASURES, with_spread
+
+CAPTION = (
+    "Claims of the paper (arXiv 2412.05505), on its own datasets and on the simulated stand-ins "
+    "that keep their protocols. A verdict judges the whole interval in brackets: supported where "
+    "all of it satisfies the claim, not supported where none of it does, inconclusive where it "
+    "straddles, not run where there are no results."
+)
+
+Verdict = Literal["supported", "not supported", "inconclusive", "not run"]
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class PaperResult(Settings):
+    """What the paper reports on one of its datasets."""
+
+    dataset: str = Field(description="the paper's name of it")
+    datasets: Names = Field(
+        description="ours that keep its protocol, the recordings themselves too"
+    )
+    cell: str = Field(description="the cell that stands for the paper's network")
+    accuracy: float = Field(description="percent")
+    energy: float = Field(description="how many times less than the float network")
+
+
+class Claim(Settings):
+    """One sentence that the results of a study can contradict, on each of `datasets`."""
+
+    id: str
+    sentence: str
+    datasets: Names
+    cell: str
+    measure: Literal[tuple(MEASURES)]  # type: ignore[valid-type]
+    at_most: float | None = None
+    at_least: float | None = None
+    within: tuple[float, float] | None = None
+    why: str = Field(description="why this bound")
+    source: str
+
+    @model_validator(mode="after")
+    def check_condition(self) -> "Claim":
+        if [self.at_most, self.at_least, self.within].count(None) != 2:
+            raise ValueError("give one of at_most, at_least and within")
+        if self.bounds[0] > self.bounds[1]:
+            raise ValueError("within: the lower bound comes first")
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The condition as lowest and highest value; both still satisfy it."""
+        if self.within is not None:
+            return self.within
+        return (
+            -inf if self.at_least is None else self.at_least,
+            inf if self.at_most is None else self.at_most,
+        )
+
+    @property
+    def expected(self) -> str:
+        """The condition in words, such as "at least 8.705x"."""
+        unit = MEASURES[self.measure].unit
+        if self.within is not None:
+            return f"within {self.within[0]:g} to {self.within[1]:g}{unit}"
+        if self.at_least is not None:
+            return f"at least {self.at_least:g}{unit}"
+        return f"at most {self.at_most:g}{unit}"
+
+
+class Claims(Settings):
+    paper: tuple[PaperResult, ...]
+    claims: tuple[Claim, ...]
+
+    @model_validator(mode="after")
+    def check_ids(self) -> "Claims":
+        ids = [claim.id for claim in self.claims]
+        for each in ids:
+            if ids.count(each) > 1:
+                raise ValueError(f"two claims have the id {each}: rename one")
+        return self
+
+
+def parse_claims(document: Any, source: str) -> Claims:
+    """Check what was read from the file `source`; UserError names every wrong key in one line."""
+    try:
+        return Claims.model_validate(document)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, problem['loc'])) or 'claims'}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise UserError(f"{source}: {'; '.join(problems)}") from None
+
+
+def paper_table(claims: Claims) -> pd.DataFrame:
+    """The paper's numbers as `tables.results_table` takes them, one row per dataset of ours."""
+    rows = [
+        (dataset, result.cell, result.dataset, result.accuracy, result.energy)
+        for result in claims.paper
+        for dataset in result.datasets
+    ]
+    columns = ["dataset", "cell", "paper_dataset", "paper_accuracy", "paper_energy"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def verdict(claim: Claim, measured: tuple[float, float] | None) -> Verdict:
+    """Judge the measured interval, or None where the study has no such row.
+
+    Supported where the whole interval satisfies the condition, not supported where none of it
+    does, inconclusive where it straddles.
+    """
+    if measured is None:
+        return "not run"
+    low, high = measured
+    lowest, highest = claim.bounds
+    if lowest <= low and high <= highest:
+        return "supported"
+    if high < lowest or highest < low:
+        return "not supported"
+    return "inconclusive"
+
+
+def claims_table(claims: Claims, results: pd.DataFrame) -> pd.DataFrame:
+    """id, sentence, dataset, cell, measured, expected, verdict: one row per claim and dataset.
+
+    results: `tables.results_table`. Raises UserError where a row lacks the measure, as the
+    reference lacks a drop from itself.
+    """
+    rows = {(row["dataset"], row["cell"]): row for row in results.to_dict("records")}
+    table = []
+    for claim in claims.claims:
+        for dataset in claim.datasets:
+            measured, shown = None, ""
+            if row := rows.get((dataset, claim.cell)):
+                value, low, high = (row[claim.measure + end] for end in ("", "_low", "_high"))
+                if pd.isna(value):
+                    raise UserError(
+                        f"claim {claim.id}: {claim.cell} has no {claim.measure}: claim another "
+                        "measure or another cell"
+                    )
+                measured = low, high
+                notation = MEASURES[claim.measure]
+                shown = with_spread(value, low, high, spec=notation.spec, unit=notation.unit)
+            table.append(
+                {
+                    "id": claim.id,
+                    "sentence": claim.sentence,
+                    "dataset": dataset,
+                    "cell": claim.cell,
+                    "measured": shown,
+                    "expected": claim.expected,
+                    "verdict": verdict(claim, measured),
+                }
+            )
+    return pd.DataFrame(table)

@@ -1,0 +1,69 @@
+"""The settings that single stages take: frozen, checked, and without a default that hides a choice.
+
+`hetspike.study` puts them together into a study and checks names against what exists.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Framing(Settings):
+    """How events become frames [T, 2, H, W]."""
+
+    steps: PositiveInt = Field(description="T, frames a recording")
+    slice_by: Literal["count", "time"] = Field(
+        description="equal event count or equal duration per frame"
+    )
+
+
+class Network(Settings):
+    """The Spikformer's size; the paper's is width 256, depth 2, heads 16, four pools."""
+
+    width: Annotated[int, Field(gt=0, multiple_of=8)] = Field(description="D, channels of a token")
+    depth: PositiveInt = Field(description="transformer blocks")
+    heads: PositiveInt = Field(description="attention heads; divides the width")
+    mlp_ratio: PositiveInt = Field(description="hidden width of the MLP over D")
+    pools: tuple[bool, bool, bool, bool] = Field(
+        description="which stages of the patch splitting end in a max-pool; each halves H and W"
+    )
+
+
+class Recipe(Settings):
+    """One training schedule: AdamW, linear warm-up, cosine decay, label smoothing."""
+
+    epochs: PositiveInt
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(description="part of `epochs`")
+    batch_size: PositiveInt
+    learning_rate: Rate = Field(description="at the end of the warm-up")
+    final_learning_rate: Rate = Field(description="at the start of the warm-up and at the end")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        description="on weights alone; never on biases, norms and quantizer scales"
+    )
+    label_smoothing: Fraction
+
+    @model_validator(mode="after")
+    def check_warmup(self) -> "Recipe":
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs {self.warmup_epochs:g} is not less than epochs {self.epochs}"
+            )
+        return self
+
+
+class DnasSettings(Settings):
+    """Differentiable search with Gumbel-softmax; `recipe` trains the mixed weights."""
+
+    recipe: Recipe
+    logit_learning_rate: Rate = Field(description="Adam's, for the logits of the candidates")
+    temperature: tuple[Rate, Rate] = Field(description="of the softmax, first and last epoch")
+    penalty: Rate = Field(description="rho of the augmented Lagrangian on the budget, loss / bit^2")

@@ -1,0 +1,18 @@
+"""Datasets by name. A dataset is one function: its keyword arguments are its configuration.
+
+To add one, write a function that returns {"train", "validation", "test"} recordings and name it
+here. Heavy libraries are imported inside the functions, so that looking up a name stays cheap.
+"""
+
+from collections.abc import Callable
+
+from hetspike.events.embedded import gestures, orbit_photos, saccade_digits
+from hetspike.events.recorded import nmnist
+from hetspike.events.recordings import Splits
+
+DATASETS: dict[str, Callable[..., Splits]] = {
+    "sim-saccade-digits": saccade_digits,
+    "sim-gestures": gestures,
+    "sim-orbit-photos": orbit_photos,
+    "nmnist": nmnist,
+}

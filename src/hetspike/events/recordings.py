@@ -1,0 +1,82 @@
+"""Event recordings as arrays: the form that every dataset, simulated or recorded, arrives in."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# tonic's field names; t in microseconds from the start of the recording, p True for brighter
+EVENT = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """R labelled recordings, their events laid end to end.
+
+    events   [E] structured EVENT, sorted by t within a recording
+    offsets  [R + 1] recording i is events[offsets[i]:offsets[i + 1]]
+    labels   [R] class index
+    groups   [R] what two splits must not share: the subject, image or region of each recording
+    """
+
+    events: NDArray[np.void]
+    offsets: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    sensor_size: tuple[int, int]  # width, height in pixels
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> NDArray[np.void]:
+        return self.events[self.offsets[index] : self.offsets[index + 1]]
+
+    @classmethod
+    def from_list(
+        cls,
+        recordings: Sequence[NDArray[np.void]],
+        labels: Iterable[int],
+        groups: Iterable[int],
+        sensor_size: tuple[int, int],
+        classes: Sequence[str],
+    ) -> "Recordings":
+        """Lay recordings ([E_i] structured EVENT each) end to end."""
+        return cls(
+            events=np.concatenate([*recordings, np.empty(0, EVENT)]),
+            offsets=np.cumsum([0, *(len(r) for r in recordings)], dtype=np.int64),
+            labels=np.asarray(list(labels), dtype=np.int64),
+            groups=np.asarray(list(groups), dtype=np.int64),
+            sensor_size=sensor_size,
+            classes=tuple(classes),
+        )
+
+    def to_arrays(self) -> dict[str, NDArray]:
+        """Plain arrays for `numpy.savez`; `from_arrays` restores the recordings exactly."""
+        return {
+            "events": self.events,
+            "offsets": self.offsets,
+            "labels": self.labels,
+            "groups": self.groups,
+            "sensor_size": np.asarray(self.sensor_size),
+            "classes": np.asarray(self.classes),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray]) -> "Recordings":
+        width, height = (int(n) for n in arrays["sensor_size"])
+        return cls(
+            events=arrays["events"],
+            offsets=arrays["offsets"],
+            labels=arrays["labels"],
+            groups=arrays["groups"],
+            sensor_size=(width, height),
+            classes=tuple(str(name) for name in arrays["classes"]),
+        )
+
+
+# "train", "validation" and "test" recordings of one dataset; no group occurs in two of them
+Splits = dict[str, Recordings]

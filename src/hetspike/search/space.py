@@ -1,0 +1,105 @@
+"""What every search chooses from, and the exact best choice that its budget allows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import LinearConstraint, milp
+from torch import nn
+
+from hetspike.errors import UserError
+from hetspike.quantizer import Choice, quantizable_layers
+
+USED_UP = 0.05  # effective bits that may be left: rows are compared at the bits asked for
+
+
+@dataclass(frozen=True)
+class Space:
+    """L layers to search, K candidates for each, and a budget of effective bits.
+
+    weights     number of weights of each searched layer, in the network's order
+    fixed       layers that are quantized as given; they count against the budget
+    """
+
+    weights: Mapping[str, int]
+    candidates: tuple[Choice, ...]
+    budget: float
+    fixed: Mapping[str, Choice]
+    fixed_weights: int
+    fixed_bits: int  # stored bits of the fixed layers, sum(n b)
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        candidates: tuple[Choice, ...],
+        budget: float,
+        boundary: Mapping[str, Choice | None],
+    ) -> "Space":
+        """The space of a model; layers in `boundary` are not searched (None: they stay float).
+
+        Raises UserError when no assignment is at or under the budget, or none as large as it.
+        """
+        sizes = {name: layer.weight.numel() for name, layer in quantizable_layers(model).items()}
+        fixed = {name: choice for name, choice in boundary.items() if choice}
+        space = cls(
+            weights={name: n for name, n in sizes.items() if name not in boundary},
+            candidates=candidates,
+            budget=budget,
+            fixed=fixed,
+            fixed_weights=sum(sizes[name] for name in fixed),
+            fixed_bits=sum(sizes[name] * choice.bits for name, choice in fixed.items()),
+        )
+        widths = [choice.bits for choice in candidates]
+        searched = sum(space.weights.values())
+        lowest, highest = (
+            (extreme(widths) * searched + space.fixed_bits) / space.total for extreme in (min, max)
+        )
+        if not lowest <= budget <= highest:
+            raise UserError(
+                f"budget {budget:g} is out of reach: the candidates allow {lowest:.4g} to "
+                f"{highest:.4g} effective bits; change `budgets` or `candidates`"
+            )
+        return space
+
+    @property
+    def total(self) -> int:
+        """Number of quantized weights."""
+        return sum(self.weights.values()) + self.fixed_weights
+
+    def effective_bits(self, assignment: Mapping[str, Choice]) -> float:
+        """Mean bits per quantized weight of an assignment of this space."""
+        searched = sum(n * assignment[name].bits for name, n in self.weights.items())
+        return (searched + self.fixed_bits) / self.total
+
+    def best(self, scores: NDArray[np.float64]) -> dict[str, Choice]:
+        """The assignment of highest total score [L, K] that uses up the budget and keeps it.
+
+        An exact integer programme: maximise sum x_lk scores_lk subject to one candidate a layer
+        and budget - USED_UP <= sum n_l b_k x_lk / sum n <= budget. The lower bound falls away
+        where the sizes of the layers allow nothing inside it.
+        """
+        widths = [choice.bits for choice in self.candidates]
+        stored = np.outer(list(self.weights.values()), widths)  # [L, K] bits
+        one_each = LinearConstraint(np.kron(np.eye(len(stored)), np.ones(len(widths))), 1, 1)
+        most = np.floor(self.budget * self.total + 1e-6) - self.fixed_bits
+        for least in (most - USED_UP * self.total, 0):
+            limit = most
+            while limit >= least:
+                found = milp(
+                    -scores.ravel(),
+                    integrality=1,
+                    bounds=(0, 1),
+                    constraints=[one_each, LinearConstraint(stored.ravel()[None], least, limit)],
+                    options={"mip_rel_gap": 0},
+                )
+                if not found.success:
+                    break
+                chosen = found.x.reshape(scores.shape).argmax(1)
+                over = stored[np.arange(len(stored)), chosen].sum() - most
+                if over <= 0:
+                    picked = (self.candidates[k] for k in chosen)
+                    return {**self.fixed, **dict(zip(self.weights, picked, strict=True))}
+                limit -= over  # the solver's tolerance let a bit through
+        raise AssertionError("feasible, as checked when the space was made")

@@ -1,0 +1,87 @@
+"""Accuracies and their differences with intervals, paired over seeds and test recordings.
+
+A cell of the study gives a matrix: seed s of the training classifies test recording r rightly or
+not. Both seeds and recordings are a sample of what could have been, and they cross: every seed
+meets the same recordings. Recordings of one group (a subject, an image, a region of a photograph)
+are alike, and groups are what the splits are made of, so groups are drawn, not recordings. Seeds
+and groups are drawn with replacement, independently of each other, and the mean is taken over the
+drawn rows and columns (the pigeonhole bootstrap: Owen 2007, doi:10.1214/07-AOAS122, who shows it
+to err on the side of wide intervals). Every cell is seen through the same draws, which is what
+makes a difference of two cells paired.
+"""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+RESAMPLES = 10_000
+TAILS = (0.025, 0.975)  # a 95 % interval
+
+
+def correctness(predictions: pd.DataFrame) -> tuple[pd.Index, NDArray[np.int64], NDArray]:
+    """One dataset's predictions as cells [K], [K, S, R]: 1 where right, and groups [R].
+
+    Sorted by cell, seed and recording, so the order of the rows does not matter. Every cell must
+    hold the same seeds, and every seed the same recordings, once each.
+    """
+    right = predictions.assign(right=predictions["label"] == predictions["prediction"])
+    table = right.pivot(index=["cell", "seed"], columns="recording", values="right")
+    cells, seeds = (table.index.unique(level) for level in ("cell", "seed"))
+    complete = len(table) == len(cells) * len(seeds) and table.notna().all(axis=None)
+    assert complete, "every cell needs the same seeds and recordings"
+    groups = predictions.drop_duplicates("recording").set_index("recording")["group"]
+    values = table.to_numpy(np.int64).reshape(len(cells), len(seeds), -1)
+    return cells, values, groups.loc[table.columns].to_numpy()
+
+
+def crossed_bootstrap(
+    values: NDArray[np.int64], groups: NDArray, *, seed: int, resamples: int = RESAMPLES
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Low and high ends [K] of the 95 % intervals of the means over S, R.
+
+    values [K, S, R]; groups [R] which recordings are drawn together. A resample is how often each
+    seed and each group was drawn; its mean is the sum of the values weighted by both, over the
+    recordings drawn. All K share the draws. With few seeds the interval says little about seeds
+    not run: with one, nothing.
+    """
+    cells, seeds, _ = values.shape
+    _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    grouped = values @ np.eye(len(sizes), dtype=np.int64)[member]  # [K, S, G]
+    rng = np.random.default_rng(seed)
+    drawn_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), resamples)  # [B, S]
+    drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), resamples)  # [B, G]
+    # whole numbers in float64 add up exactly in any order: the sums do not depend on threads
+    sums = drawn.astype(np.float64) @ grouped.reshape(-1, len(sizes)).T.astype(np.float64)
+    totals = np.einsum("bs,bks->kb", drawn_seeds, sums.reshape(resamples, cells, seeds))
+    low, high = np.quantile(totals / (seeds * (drawn @ sizes)), TAILS, axis=1)
+    return low, high
+
+
+def accuracies(predictions: pd.DataFrame, *, reference: str, seed: int) -> pd.DataFrame:
+    """One dataset's accuracy of every cell, and its drop from the reference [percentage points].
+
+    predictions: columns cell, seed, recording, group, label, prediction. Returns, by cell: accuracy
+    (mean over seeds), accuracy_sd (over seeds, ddof 1), n (seeds), drop = reference - cell
+    (positive is worse), and the ends accuracy_low, accuracy_high, drop_low, drop_high of their
+    intervals. The reference has no drop from itself.
+    """
+    cells, right, groups = correctness(predictions)
+    lost = right[cells.get_loc(reference)] - right  # 1 lost, -1 gained, 0 as the reference
+    accuracy_low, accuracy_high = crossed_bootstrap(right, groups, seed=seed)
+    drop_low, drop_high = crossed_bootstrap(lost, groups, seed=seed)
+    per_seed = pd.DataFrame(100 * right.mean(axis=2), index=cells)
+    table = pd.DataFrame(
+        {
+            "accuracy": per_seed.mean(axis=1),
+            "accuracy_sd": per_seed.std(axis=1, ddof=1),
+            "n": right.shape[1],
+            "accuracy_low": 100 * accuracy_low,
+            "accuracy_high": 100 * accuracy_high,
+            "drop": 100 * lost.mean(axis=(1, 2)),
+            "drop_low": 100 * drop_low,
+            "drop_high": 100 * drop_high,
+        },
+        index=cells,
+    )
+    table.loc[reference, ["drop", "drop_low", "drop_high"]] = np.nan
+    return table

@@ -1,0 +1,192 @@
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hetspike.claims import Claim, Claims, claims_table, paper_table, parse_claims, verdict
+from hetspike.errors import UserError
+from hetspike.names import is_stand_in
+from hetspike.tables import RESULT_COLUMNS
+
+CLAIMS = Path(__file__).parents[1] / "config" / "claims.yaml"
+CLAIM = {
+    "id": "C2",
+    "sentence": "The network loses less than one point.",
+    "datasets": ["sim-a", "not-run-yet"],
+    "cell": "dnas-3",
+    "measure": "drop",
+    "at_most": 1.0,
+    "why": "the claim's own bound",
+    "source": "abstract",
+}
+PAPER = {
+    "dataset": "DVS128 Gesture",
+    "datasets": ["dvs-gesture", "sim-a"],
+    "cell": "dnas-3",
+    "accuracy": 97.57,
+    "energy": 8.72,
+}
+
+
+def claim(**condition) -> Claim:
+    return Claim(**{key: CLAIM[key] for key in CLAIM if key != "at_most"}, **condition)
+
+
+def document(**changes) -> dict:
+    return {"paper": [PAPER], "claims": [{**CLAIM, **changes}]}
+
+
+@pytest.fixture
+def published() -> Claims:
+    return parse_claims(yaml.safe_load(CLAIMS.read_text(encoding="utf-8")), "config/claims.yaml")
+
+
+@pytest.fixture
+def results() -> pd.DataFrame:
+    return pd.DataFrame(
+        [("sim-a", "dnas-3", 0.4, -0.6, 0.9), ("sim-a", "float-tuned", *[math.nan] * 3)],
+        columns=["dataset", "cell", "drop", "drop_low", "drop_high"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "interval", "expected"),
+    [
+        ({"at_most": 1.0}, (-0.5, 0.9), "supported"),
+        ({"at_most": 1.0}, (0.2, 1.0), "supported"),  # the bound itself satisfies
+        ({"at_most": 1.0}, (0.2, 1.1), "inconclusive"),
+        ({"at_most": 1.0}, (1.0, 1.5), "inconclusive"),  # touches the bound
+        ({"at_most": 1.0}, (1.1, 1.5), "not supported"),
+        ({"at_least": 8.7}, (8.7, 8.7), "supported"),
+        ({"at_least": 8.7}, (8.6, 9.0), "inconclusive"),
+        ({"at_least": 8.7}, (8.0, 8.6), "not supported"),
+        ({"within": (3.14, 3.67)}, (3.14, 3.67), "supported"),
+        ({"within": (3.14, 3.67)}, (3.0, 3.2), "inconclusive"),
+        ({"within": (3.14, 3.67)}, (3.0, 4.0), "inconclusive"),
+        ({"within": (3.14, 3.67)}, (2.0, 3.1), "not supported"),
+        ({"within": (3.14, 3.67)}, (3.7, 4.0), "not supported"),
+        ({"at_most": 1.0}, None, "not run"),
+    ],
+)
+def test_verdicts_by_hand(condition, interval, expected):
+    assert verdict(claim(**condition), interval) == expected
+
+
+@given(st.tuples(*[st.floats(-10, 10)] * 2).map(sorted), st.floats(-10, 10))
+def test_at_most_and_at_least_exclude_each_other(interval, bound):
+    """Off the bound, one is supported exactly where the other is not."""
+    low, high = interval
+    below = verdict(claim(at_most=bound), (low, high))
+    above = verdict(claim(at_least=bound), (low, high))
+    opposite = {"supported": "not supported", "not supported": "supported"}
+    if bound not in (low, high):
+        assert above == opposite.get(below, "inconclusive")
+
+
+@given(st.tuples(*[st.floats(-10, 10)] * 4).map(sorted), st.floats(-10, 10))
+def test_a_wider_interval_never_decides_more(ends, bound):
+    low, inner_low, inner_high, high = ends
+    wide = verdict(claim(at_most=bound), (low, high))
+    if wide != "inconclusive":
+        assert verdict(claim(at_most=bound), (inner_low, inner_high)) == wide
+
+
+def test_claims_table_by_hand(results):
+    table = claims_table(parse_claims(document(), "claims.yaml"), results)
+    assert table.values.tolist() == [
+        [
+            *("C2", CLAIM["sentence"], "sim-a", "dnas-3"),
+            *("0.4 pp [-0.6, 0.9]", "at most 1 pp", "supported"),
+        ],
+        ["C2", CLAIM["sentence"], "not-run-yet", "dnas-3", "", "at most 1 pp", "not run"],
+    ]
+
+
+def test_conditions_in_words():
+    assert claim(at_least=8.705).expected == "at least 8.705 pp"
+    assert claim(within=(3.14, 3.67)).expected == "within 3.14 to 3.67 pp"
+
+
+def test_a_claim_on_the_references_own_drop_is_refused(results):
+    claims = parse_claims(document(cell="float-tuned"), "claims.yaml")
+    with pytest.raises(UserError, match="claim C2: float-tuned has no drop"):
+        claims_table(claims, results)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (document(measure="speed"), "claims.yaml: claims.0.measure: .*'accuracy'"),
+        (document(at_least=2.0), "claims.0: .*one of at_most, at_least and within"),
+        (document(at_most=None), "claims.0: .*one of at_most, at_least and within"),
+        (document(at_most=None, within=[2, 1]), "claims.0: .*lower bound comes first"),
+        (document(at_msot=1.0), "claims.0.at_msot: Extra inputs"),
+        (document(datasets=[]), "claims.0.datasets: "),
+        ({"paper": [], "claims": [CLAIM, CLAIM]}, "two claims have the id C2"),
+        ({"paper": []}, "claims.yaml: claims: Field required"),
+        (None, "claims.yaml: "),
+    ],
+)
+def test_bad_files_name_the_key_in_one_line(bad, message):
+    with pytest.raises(UserError, match=message) as raised:
+        parse_claims(bad, "claims.yaml")
+    assert "\n" not in str(raised.value)
+
+
+def test_claims_do_not_change(published):
+    with pytest.raises(ValueError, match="frozen"):
+        published.claims[0].at_most = 99.0
+
+
+def test_paper_table(published):
+    table = paper_table(published).set_index("dataset")
+    gesture = ["dnas-3.67", "DVS128 Gesture", 97.57, 8.72]
+    assert table.loc["sim-gestures"].tolist() == table.loc["dvs-gesture"].tolist() == gesture
+    assert table.loc["sim-orbit-photos", "paper_energy"] == 10.2
+
+
+def test_published_claims_can_be_measured(published):
+    for each in published.claims:
+        assert {each.measure, f"{each.measure}_low", f"{each.measure}_high"} <= set(RESULT_COLUMNS)
+    assert {each.id.split("-")[0] for each in published.claims} == {"C2", "C3", "C4", "C5"}
+
+
+def test_published_claims_cover_paper_and_stand_in_alike(published):
+    """Absolute accuracies are claimed on the paper's recordings alone, all else on both."""
+    protocols = {frozenset(result.datasets) for result in published.paper}
+    for each in published.claims:
+        stand_ins = [name for name in each.datasets if is_stand_in(name)]
+        if each.measure == "accuracy":
+            assert not stand_ins
+        else:
+            assert stand_ins and frozenset(each.datasets) in protocols
+
+
+def test_the_papers_own_numbers_would_support_its_claims(published):
+    """A bound that the paper's figures themselves do not meet would be no reading of the claim."""
+    exact = {
+        "dnas-3.67": {"compression": 32 / 3.67, "drop": 0.99},
+        "dnas-3.14": {"compression": 32 / 3.14, "drop": 0.99},
+    }
+    reported = {name: result for result in published.paper for name in result.datasets}
+    for each in published.claims:
+        result = reported[each.datasets[0]]
+        figures = {
+            **exact[each.cell],
+            "accuracy": result.accuracy,
+            "energy_bits_linear": result.energy,
+            "energy_field": result.energy,
+        }
+        value = figures[each.measure]
+        assert verdict(each, (value, value)) == "supported", each.id
+
+
+def test_without_results_nothing_is_claimed(published):
+    nothing = pd.DataFrame(columns=list(RESULT_COLUMNS))
+    table = claims_table(published, nothing)
+    assert set(table["verdict"]) == {"not run"}
+    assert len(table) == sum(len(each.datasets) for each in published.claims)

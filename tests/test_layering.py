@@ -1,0 +1,78 @@
+"""A module of the package imports only from its left, and does no work of the layers above it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "hetspike"
+
+# from left to right; a package stands behind its modules, since it gathers them
+ORDER_IN_WORDS = """
+    errors config names
+    events.recordings events.simulator events.embedded events.recorded events
+    frames model linear levels quantizer cost train
+    search.space search.dnas search
+    evaluate stats tables figures claims study
+"""
+ORDER = ORDER_IN_WORDS.split()
+
+
+def name_of(path: Path) -> str:
+    """src/hetspike/search/dnas.py -> search.dnas, src/hetspike/search/__init__.py -> search."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+assert MODULES.pop("").body == [], "hetspike/__init__.py is empty: importing one module stays cheap"
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Dotted names that a module imports, at its top or inside functions."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, (
+                f"line {node.lineno}: a relative import, name the module in full"
+            )
+            # `from package import name`: the name may be a module or lie in the package's own file
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                is_module = inner.removeprefix("hetspike.") in MODULES
+                names.add(inner if is_module else str(node.module))
+    return names
+
+
+def test_imports_are_found():
+    tree = ast.parse(
+        "import hetspike.cost\n"
+        "from hetspike import frames\n"
+        "def late():\n"
+        "    from hetspike.events import recordings, DATASETS\n"
+    )
+    assert imported(tree) == {
+        "hetspike.cost",
+        "hetspike.frames",
+        "hetspike.events.recordings",
+        "hetspike.events",
+    }
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_from_its_left(module):
+    assert module in ORDER, f"{module} has no place yet: add it to ORDER, behind what it imports"
+    left = ORDER[: ORDER.index(module)]
+    own = {n.removeprefix("hetspike.") for n in imported(MODULES[module]) if "hetspike." in n}
+    on_the_right = sorted(own - set(left))
+    assert on_the_right == [], f"{module} imports {', '.join(on_the_right)}, on its right"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_neither_prints_nor_knows_the_workflow(module):
+    tree = MODULES[module]
+    assert not {name for name in imported(tree) if name.split(".")[0] == "snakemake"}
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    assert not [c.lineno for c in calls if isinstance(c, ast.Name) and c.id == "print"]

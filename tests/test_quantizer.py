@@ -1,0 +1,206 @@
+"""Quantizers against hand-worked numbers, torch's own fake quantization, and their properties."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from hetspike.errors import UserError
+from hetspike.levels import MAX_BITS, MIN_BITS, SCHEMES
+from hetspike.quantizer import (
+    Choice,
+    Quantizer,
+    boundary_choices,
+    freeze,
+    least_squares_scale,
+    quantizable_layers,
+    quantize,
+    single_scheme,
+)
+
+WIDTHS = range(MIN_BITS, MAX_BITS + 1)
+choices = st.builds(Choice, st.sampled_from(sorted(SCHEMES)), st.sampled_from(WIDTHS))
+values = st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=40)
+scales = st.floats(0.01, 10)
+
+
+def quantizer_of_scale(choice: Choice, scale: float) -> Quantizer:
+    quantizer = Quantizer(torch.ones(1, 1), choice)
+    with torch.no_grad():
+        quantizer.log_scale.fill_(scale).log_()
+    return quantizer
+
+
+def quantized(choice: Choice, scale: float, weights: list[float]) -> torch.Tensor:
+    with torch.no_grad():
+        return quantizer_of_scale(choice, scale)(torch.tensor([weights]))[0]
+
+
+def tiny() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.Flatten(), nn.Linear(4, 3)
+    )
+
+
+def test_power_of_two_by_hand():
+    # alpha 2: levels 0, 0.5, 1, 2; thresholds 0.25, 0.75, 1.5
+    weights = [0.2, 0.3, -0.7, 0.8, 1.4, -1.6, 9.0]
+    expected = [0, 0.5, -0.5, 1, 1, -2, 2]
+    assert quantized(Choice("pot", 3), 2.0, weights).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_uniform_equals_fake_quantize(bits):
+    torch.manual_seed(bits)
+    weight = torch.randn(8, 40)
+    quantizer = Quantizer(weight, Choice("uniform", bits))
+    largest = 2 ** (bits - 1) - 1
+    scale = quantizer.log_scale.detach().exp()
+    oracle = torch.fake_quantize_per_channel_affine(
+        weight, scale, torch.zeros(8, dtype=torch.int32), 0, -largest, largest
+    )
+    assert torch.allclose(quantizer(weight), oracle, atol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_uniform_gradients_equal_learnable_fake_quantize(bits):
+    torch.manual_seed(bits)
+    weight = torch.randn(6, 50)
+    ours = Quantizer(weight, Choice("uniform", bits))
+    largest = 2 ** (bits - 1) - 1
+    scale = ours.log_scale.detach().exp().requires_grad_()
+    # torch lets the gradient pass up to half a step above the largest level, LSQ up to the level
+    ratio = (weight / scale.detach()[:, None]).abs()
+    weight[(ratio > largest) & (ratio < largest + 0.5)] = 0
+    upstream = torch.randn_like(weight)
+
+    ours_weight, oracle_weight = (weight.clone().requires_grad_() for _ in range(2))
+    (ours(ours_weight) * upstream).sum().backward()
+    factor = (weight.shape[1] * largest) ** -0.5  # LSQ's gradient scale
+    oracle = torch._fake_quantize_learnable_per_channel_affine(
+        oracle_weight, scale, torch.zeros(6), 0, -largest, largest, factor
+    )
+    (oracle * upstream).sum().backward()
+
+    assert torch.allclose(ours_weight.grad, oracle_weight.grad)
+    expected = scale.grad * scale.detach()  # d/d(log s) = s d/ds
+    assert torch.allclose(ours.log_scale.grad, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_scale_gradient_by_hand():
+    # s = 1, ternary: 0.3 -> 0 contributes 0 - 0.3; 0.8 -> 1 gives 0.2; -5 -> -1 gives -1
+    quantizer = quantizer_of_scale(Choice("uniform", 2), 1.0)
+    quantizer.gradient_factor = 1.0
+    quantizer(torch.tensor([[0.3, 0.8, -5.0]])).sum().backward()
+    assert quantizer.log_scale.grad.item() == pytest.approx(-0.3 + 0.2 - 1.0)
+
+
+def test_least_squares_scale_finds_the_scale_that_the_weights_were_made_with():
+    levels, thresholds = torch.tensor([0.0, 0.25, 0.5, 1.0]), torch.tensor([0.125, 0.375, 0.75])
+    rows = torch.tensor([[0.3, -0.6, 1.2, 0.0], [1.0, 0.5, -0.25, 1.0]])
+    scale = least_squares_scale(rows, levels, thresholds)
+    assert scale.tolist() == pytest.approx([1.2, 1.0], rel=0.01)
+
+
+@given(choices, scales, values)
+def test_idempotent(choice, scale, weights):
+    once = quantized(choice, scale, weights)
+    assert torch.allclose(quantized(choice, scale, once.tolist()), once, rtol=1e-5)
+
+
+@given(choices, scales, values)
+def test_odd_symmetric(choice, scale, weights):
+    mirrored = quantized(choice, scale, [-weight for weight in weights])
+    assert torch.equal(mirrored, -quantized(choice, scale, weights))
+
+
+@given(choices, scales, values)
+def test_monotone(choice, scale, weights):
+    assert (quantized(choice, scale, sorted(weights)).diff() >= 0).all()
+
+
+@given(choices, scales)
+@settings(max_examples=30)
+def test_at_most_two_to_the_bits_minus_one_levels(choice, scale):
+    sweep = torch.linspace(-2, 2, 4001) * scale * 2 ** (choice.bits - 1)
+    assert len(quantized(choice, scale, sweep.tolist()).unique()) <= 2**choice.bits - 1
+
+
+@given(choices, scales, values)
+def test_error_is_at_most_half_the_widest_gap_or_what_is_clipped(choice, scale, weights):
+    magnitudes = (0.0, *SCHEMES[choice.scheme](choice.bits).magnitudes)
+    gap = max(high - low for low, high in pairwise(magnitudes))
+    # log rounding may miss the nearest level: by (2 - sqrt 2) of the lower one at the worst
+    worst = gap * (0.5858 if choice.scheme == "pot-log" else 0.5)
+    if choice.scheme == "pot-log":
+        worst = max(worst, magnitudes[1] * 2**-0.5)
+    weight = torch.tensor(weights)
+    clipped = (weight.abs() - scale * magnitudes[-1]).clamp_min(0)
+    error = (quantized(choice, scale, weights) - weight).abs()
+    assert (error <= torch.maximum(clipped, torch.tensor(scale * worst)) * 1.0001 + 1e-6).all()
+
+
+@given(choices, st.integers(0, 2**16))
+@settings(max_examples=20, deadline=None)
+def test_scale_stays_positive_under_violent_training(choice, seed):
+    torch.manual_seed(seed)
+    weight = torch.randn(3, 20)
+    quantizer = Quantizer(weight, choice)
+    optimizer = torch.optim.SGD(quantizer.parameters(), lr=10.0)
+    for _ in range(5):
+        optimizer.zero_grad()
+        (quantizer(weight) * torch.randn_like(weight)).sum().backward()
+        optimizer.step()
+    assert (quantizer.log_scale.exp() > 0).all()
+
+
+def test_zero_channel_stays_zero():
+    quantizer = Quantizer(torch.zeros(2, 5), Choice("pot", 4))
+    assert torch.equal(quantizer(torch.zeros(2, 5)), torch.zeros(2, 5))
+
+
+def test_quantize_leaves_the_model_alone_and_names_its_layers():
+    model = tiny()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    copy = quantize(model, {"2": Choice("uniform", 2)})
+    assert list(quantizable_layers(copy)) == ["0", "2", "4"]
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
+    rows = quantizable_layers(copy)["2"].weight.detach().flatten(1)
+    assert all(len(row.unique()) <= 3 for row in rows)
+    assert torch.equal(quantizable_layers(copy)["0"].weight, model[0].weight)
+
+
+def test_freeze_computes_the_same_from_plain_weights():
+    quantized_model = quantize(tiny(), {"0": Choice("pot", 3), "4": Choice("uniform", 4)})
+    frames = torch.randn(5, 2, 3, 3)
+    expected = quantized_model(frames)
+    for _ in range(2):  # the copy takes nothing from its original
+        frozen = freeze(quantized_model)
+        assert set(frozen.state_dict()) == set(tiny().state_dict())
+        assert torch.equal(frozen(frames), expected)
+    assert torch.equal(quantized_model(frames), expected)
+
+
+def test_boundary_layers():
+    model, four = tiny(), Choice("pot", 4)
+    assert set(single_scheme(model, four, boundary_choices(model, "searched"))) == {"0", "2", "4"}
+    eight = single_scheme(model, four, boundary_choices(model, "8-bit"))
+    assert eight == {"0": ("uniform", 8), "2": four, "4": ("uniform", 8)}
+    assert single_scheme(model, four, boundary_choices(model, "float")) == {"2": four}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ({"7": Choice("pot", 3)}, "layer '7'"),
+        ({"0": Choice("cubic", 3)}, "unknown scheme 'cubic'"),
+        ({"0": Choice("pot", 9)}, "2 to 8 bits"),
+    ],
+)
+def test_what_cannot_be_quantized_is_said(assignment, message):
+    with pytest.raises(UserError, match=message):
+        quantize(tiny(), assignment)

@@ -1,0 +1,87 @@
+"""Files that have to agree with each other, and what must not be in the repository."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCK = (ROOT / "requirements.lock").read_text().splitlines()
+WEIGHTS_AND_NOTEBOOKS = {".ckpt", ".h5", ".ipynb", ".onnx", ".pkl", ".pt", ".pth", ".safetensors"}
+
+
+def pins(requirements: list[str]) -> dict[str, set[str]]:
+    """Name -> the version specifiers that it is required with."""
+    found: dict[str, set[str]] = {}
+    for requirement in map(Requirement, requirements):
+        found.setdefault(canonicalize_name(requirement.name), set()).add(str(requirement.specifier))
+    return found
+
+
+DIRECT = pins(PYPROJECT["project"]["dependencies"] + PYPROJECT["dependency-groups"]["dev"])
+LOCKED = pins([line for line in LOCK if not line.startswith("#")])
+
+
+def test_one_version_everywhere():
+    newest = re.search(r"^## \[(\d[^]]*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert newest is not None
+    assert PYPROJECT["project"]["version"] == newest[1] == citation["version"]
+
+
+def test_citation_names_us_and_the_paper():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert citation["license"] == PYPROJECT["project"]["license"]
+    (paper,) = citation["references"]
+    assert {"type", "title", "authors"} <= paper.keys()
+    assert paper["doi"] == "10.48550/arXiv.2412.05505"
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_a_direct_dependency_is_pinned_and_locked(name):
+    (specifier,) = DIRECT[name]
+    assert re.fullmatch(r"==[\w.]+", specifier), f"{name} is not pinned exactly"
+    if name != "torch":  # installed before the lock, as the build that suits the machine
+        assert LOCKED.get(name) == {specifier}, "run `make lock`"
+
+
+def test_conda_users_get_the_same_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *_, from_pip = environment["dependencies"]
+    assert pins(from_pip["pip"]) == DIRECT
+
+
+def test_the_lock_holds_pins_alone():
+    # hosts, local paths and options of pip belong to a machine, not to the product
+    line = re.compile(r"#.*|[a-z0-9-]+==[\w.]+( ; .+)?")
+    assert [text for text in LOCK if not line.fullmatch(text) or "/" in text] == []
+
+
+def test_the_lock_leaves_out_what_crashes_beside_a_cpu_torch():
+    cuda = [name for name in LOCKED if name.startswith(("nvidia-", "cuda-"))]
+    assert cuda == []
+    assert not {"torch", "torchaudio", "torchvision", "triton"} & LOCKED.keys()
+
+
+def committed() -> list[Path]:
+    """Files that are committed, or would be with the next `git add --all`."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listing.returncode:
+        pytest.skip("not a git checkout: committed files are not checked")
+    return [ROOT / name for name in listing.stdout.split("\0") if (ROOT / name).is_file()]
+
+
+def test_no_large_file_is_committed():
+    assert [path for path in committed() if path.stat().st_size > 1_000_000] == []
+
+
+def test_no_notebook_or_weights_are_committed():
+    assert [path for path in committed() if path.suffix in WEIGHTS_AND_NOTEBOOKS] == []

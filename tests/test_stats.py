@@ -1,0 +1,199 @@
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats as scipy_stats
+
+from hetspike.stats import accuracies, correctness, crossed_bootstrap
+
+SHAPES = st.tuples(st.just(1), st.integers(1, 3), st.integers(1, 12))
+DIFFERENCES = arrays(np.int64, SHAPES, elements=st.integers(-1, 1))
+
+
+def table(**cells: list[list[int]]) -> pd.DataFrame:
+    """Predictions from 0/1 matrices [seed][recording]; the label is always 1."""
+    return pd.DataFrame(
+        [
+            {
+                "cell": cell,
+                "seed": seed,
+                "recording": recording,
+                "group": recording,
+                "label": 1,
+                "prediction": hit,
+            }
+            for cell, matrix in cells.items()
+            for seed, row in enumerate(matrix)
+            for recording, hit in enumerate(row)
+        ]
+    )
+
+
+def bootstrap(values: np.ndarray, **options: int) -> tuple[np.ndarray, np.ndarray]:
+    """Every recording a group of its own."""
+    return crossed_bootstrap(values, np.arange(values.shape[-1]), **options)
+
+
+def plain_bootstrap(values: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
+    """The definition, word by word: draw seeds, draw recordings, average what was drawn."""
+    rng = np.random.default_rng(seed)
+    means = []
+    for _ in range(resamples):
+        rows = rng.integers(values.shape[0], size=values.shape[0])
+        columns = rng.integers(values.shape[1], size=values.shape[1])
+        means.append(np.mean([values[row, column] for row in rows for column in columns]))
+    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+
+
+def test_accuracies_by_hand():
+    predictions = table(
+        reference=[[1, 1, 1, 0], [1, 1, 1, 1]],  # 75 %, 100 %
+        other=[[1, 1, 0, 0], [1, 1, 0, 1]],  # 50 %, 75 %: loses recording 2 under both seeds
+    )
+    result = accuracies(predictions, reference="reference", seed=0)
+    assert result.loc["other", "accuracy"] == 62.5
+    assert result.loc["other", "accuracy_sd"] == pytest.approx(12.5 * 2**0.5)
+    assert result.loc["other", "n"] == 2
+    assert result.loc["other", "drop"] == 25.0
+    # recording 2 is drawn Binomial(4, 1/4) times, whatever the seeds: quantiles 0 and 3 of 4
+    assert scipy_stats.binom(4, 1 / 4).ppf([0.025, 0.975]).tolist() == [0, 3]
+    assert result.loc["other", ["drop_low", "drop_high"]].tolist() == [0.0, 75.0]
+    assert result.loc["reference", ["drop", "drop_low", "drop_high"]].isna().all()
+    assert result.loc["reference", "accuracy"] == 87.5
+
+
+def test_one_seed_has_no_standard_deviation():
+    result = accuracies(table(a=[[1, 0]], b=[[1, 1]]), reference="a", seed=0)
+    assert result["accuracy_sd"].isna().all() and (result["n"] == 1).all()
+
+
+def test_resamples_follow_the_exact_distribution():
+    """2 seeds x 2 recordings have 16 equally likely resamples: enumerate them."""
+    values = np.array([[3, 0], [1, -2]])
+    exact = Counter(
+        sum(values[s, r] for s in rows for r in columns)
+        for rows in product(range(2), repeat=2)
+        for columns in product(range(2), repeat=2)
+    )
+    cumulative = np.cumsum([exact[total] / 16 for total in sorted(exact)])
+    assert cumulative[0] > 0.025 and cumulative[-2] < 0.975  # so the ends are the extremes
+    low, high = bootstrap(values[None], seed=0)
+    assert (low[0], high[0]) == (min(exact) / 4, max(exact) / 4)
+
+
+def test_matches_a_plain_loop():
+    rng = np.random.default_rng(1)
+    skill = rng.uniform(0.4, 1, size=(1, 40)) - np.array([[0.0], [0.1], [0.3]])
+    values = (rng.uniform(size=(3, 40)) < skill).astype(np.int64)
+    low, high = bootstrap(values[None], seed=0)
+    assert (low[0], high[0]) == pytest.approx(plain_bootstrap(values, 4000, 2), abs=0.015)
+
+
+def test_one_seed_matches_scipy():
+    values = (np.random.default_rng(3).uniform(size=200) < 0.8).astype(np.int64)
+    oracle = scipy_stats.bootstrap(
+        (values,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(4)
+    ).confidence_interval
+    low, high = bootstrap(values[None, None], seed=0)
+    assert (low[0], high[0]) == pytest.approx((oracle.low, oracle.high), abs=0.006)
+
+
+def test_pairing_sharpens_the_difference():
+    """Two cells that fail on nearly the same recordings differ by less than their own spread."""
+    hard = np.arange(300) % 4 == 0
+    reference = np.tile(~hard, (3, 1)).astype(int)
+    other = reference.copy()
+    other[:, :6] = 0
+    result = accuracies(
+        table(reference=reference.tolist(), other=other.tolist()), reference="reference", seed=0
+    ).loc["other"]
+    assert result["drop_high"] - result["drop_low"] < 4
+    assert result["accuracy_high"] - result["accuracy_low"] > 8
+
+
+def test_seeds_are_resampled_too():
+    """Recordings never disagree, seeds do: all of the interval comes from the seeds."""
+    values = np.array([[0] * 50, [0] * 50, [1] * 50])[None]
+    low, high = bootstrap(values, seed=0)
+    # the seed of ones is drawn Binomial(3, 1/3) times; 3 of 3 has 1/27 = 3.7 % > 2.5 %
+    assert (low[0], high[0]) == (0.0, 1.0)
+
+
+def test_identical_predictions_have_no_interval():
+    matrix = [[1, 0, 1, 1, 0], [0, 0, 1, 1, 1]]
+    result = accuracies(table(a=matrix, b=matrix), reference="a", seed=5)
+    assert result.loc["b", ["drop", "drop_low", "drop_high"]].tolist() == [0, 0, 0]
+
+
+@given(DIFFERENCES, st.integers(0, 3))
+def test_antisymmetric_and_around_the_mean(values, seed):
+    low, high = bootstrap(values, seed=seed, resamples=200)
+    swapped_low, swapped_high = bootstrap(-values, seed=seed, resamples=200)
+    np.testing.assert_allclose([swapped_low, swapped_high], [-high, -low], atol=1e-12)
+    assert values.min() <= low[0] <= high[0] <= values.max()
+
+
+@given(DIFFERENCES)
+def test_cells_share_their_draws(values):
+    """A cell's interval does not depend on which other cells stand beside it."""
+    alone = bootstrap(values, seed=0, resamples=200)
+    beside = bootstrap(np.concatenate([1 - values, values]), seed=0, resamples=200)
+    assert (alone[0][0], alone[1][0]) == (beside[0][1], beside[1][1])
+
+
+def test_order_of_rows_does_not_matter():
+    rng = np.random.default_rng(6)
+    predictions = table(**{cell: rng.integers(0, 2, (3, 20)).tolist() for cell in "ab"})
+    expected = accuracies(predictions, reference="a", seed=0)
+    shuffled = predictions.sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(accuracies(shuffled, reference="a", seed=0), expected)
+
+
+def test_renaming_recordings_moves_the_interval_only_by_chance():
+    rng = np.random.default_rng(7)
+    values = rng.integers(-1, 2, (1, 3, 100))
+    ends = np.array(bootstrap(values, seed=0))
+    permuted = np.array(bootstrap(values[:, :, rng.permutation(100)], seed=0))
+    np.testing.assert_allclose(permuted, ends, atol=0.01)
+
+
+def test_correctness_refuses_a_hole():
+    predictions = table(a=[[1, 0], [1, 1]], b=[[1, 0], [1, 1]])
+    with pytest.raises(AssertionError, match="same seeds and recordings"):
+        correctness(predictions.iloc[1:])
+    with pytest.raises(AssertionError, match="same seeds and recordings"):
+        correctness(predictions.query("cell == 'a' or seed == 0"))
+
+
+def test_recordings_of_one_group_are_drawn_together():
+    """Three groups of unlike sizes under one seed: enumerate the 27 equally likely resamples."""
+    values, groups = np.array([1, 1, 0, 1, 0, 0]), np.array([7, 7, 7, 2, 5, 5])
+    means = [
+        np.concatenate([values[groups == group] for group in drawn]).mean()
+        for drawn in product([2, 5, 7], repeat=3)
+    ]
+    low, high = crossed_bootstrap(values[None, None], groups, seed=0, resamples=20_000)
+    exact = np.quantile(means, (0.025, 0.975), method="inverted_cdf")
+    assert (low[0], high[0]) == pytest.approx(exact)
+
+
+def test_the_order_of_recordings_keeps_their_groups():
+    rng = np.random.default_rng(8)
+    values, groups = rng.integers(0, 2, (2, 3, 30)), rng.integers(0, 5, 30)
+    order = rng.permutation(30)
+    expected = crossed_bootstrap(values, groups, seed=0)
+    np.testing.assert_array_equal(
+        crossed_bootstrap(values[..., order], groups[order], seed=0), expected
+    )
+
+
+def test_alike_recordings_widen_the_interval():
+    values = np.repeat(np.arange(20) % 4 > 0, 10).astype(int)[None, None]
+    single = bootstrap(values, seed=0)
+    grouped = crossed_bootstrap(values, np.repeat(np.arange(20), 10), seed=0)
+    assert (grouped[1] - grouped[0])[0] > 2 * (single[1] - single[0])[0]

@@ -1,0 +1,478 @@
+"""The study from its command line: what comes out, what runs again, what bad input says."""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from copy import deepcopy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from hetspike.errors import UserError
+from hetspike.study import parse_study
+
+ROOT = Path(__file__).parents[1]
+PROJECT = ("Snakefile", "config", "environment.yml", "profiles", "src", "workflow")
+SMOKE: dict[str, Any] = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+NMNIST: dict[str, Any] = yaml.safe_load((ROOT / "config/nmnist.yaml").read_text())
+REAL = ROOT / "../shared/events"
+
+# also for whichever test comes first to the shared study, and those that wait for it
+long_run = pytest.mark.timeout(1200)
+
+
+def copy_project(source: Path, folder: Path, *names: str) -> Path:
+    """The named files and folders, by default all of a project that can run; times are kept."""
+    folder.mkdir()
+    for name in names or PROJECT:
+        copy = shutil.copytree if (source / name).is_dir() else shutil.copy2
+        copy(source / name, folder / name)
+    return folder
+
+
+def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a project, on that project's package; `stdout` holds both outputs."""
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments],
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(project / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def output_of(project: Path, *arguments: str) -> str:
+    run = snakemake(project, *arguments)
+    assert run.returncode == 0, run.stdout
+    return run.stdout
+
+
+def write_study(project: Path, study: dict[str, Any]) -> str:
+    (project / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    return "study.yaml"
+
+
+def results(project: Path) -> dict[str, str]:
+    """Result file -> md5, logs excepted: they tell the time that epochs took."""
+    paths = (path for path in (project / "results").rglob("*") if path.is_file())
+    names = {path: path.relative_to(project / "results").as_posix() for path in paths}
+    return {
+        name: hashlib.md5(path.read_bytes()).hexdigest()
+        for path, name in sorted(names.items())
+        if "logs" not in path.parts
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project that has not run yet."""
+    return copy_project(ROOT, tmp_path / "project")
+
+
+def run_smoke(project: Path, cores: int) -> Path:
+    output_of(project, "--cores", str(cores), "--configfile", "config/smoke.yaml")
+    return project
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A project whose smoke study ran on two cores, once for all. Copy it before you change it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    with (shared / "smoke.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "smoke").exists():
+            project = copy_project(ROOT, tmp_path_factory.mktemp("smoke") / "project")
+            run_smoke(project, cores=2).rename(shared / "smoke")
+    return shared / "smoke"
+
+
+@pytest.fixture
+def moved(finished: Path, tmp_path: Path) -> Path:
+    """The finished project under another path."""
+    return copy_project(finished, tmp_path / "moved", *PROJECT, "results", ".snakemake")
+
+
+def planned(project: Path, study: str = "config/smoke.yaml") -> dict[str, int]:
+    """Rule -> number of jobs that a dry run lists."""
+    listing = output_of(project, "--dry-run", "--configfile", study)
+    jobs = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", listing, re.MULTILINE)}
+    assert jobs or "Nothing to be done" in listing
+    return {rule: n for rule, n in jobs.items() if rule not in ("all", "total")}
+
+
+# What comes out
+
+
+@long_run
+@pytest.mark.parametrize("cores", [1, 8])
+def test_results_do_not_depend_on_the_number_of_cores(finished, tmp_path, cores):
+    expected = results(finished)
+    assert {Path(name).suffix for name in expected} == {
+        *(".csv", ".md", ".tex", ".json", ".npz", ".png", ".safetensors")
+    }
+    afresh = copy_project(finished, tmp_path / "afresh")  # without its results
+    assert results(run_smoke(afresh, cores)) == expected
+
+
+@long_run
+def test_the_results_table_holds_every_dataset_and_cell(finished):
+    table = pd.read_csv(finished / "results/smoke/tables/results.csv")
+    rows = list(table[["dataset", "cell"]].itertuples(index=False, name=None))
+    cells = ["float", "float-tuned", "uniform-2", "pot-3", "dnas-3.14"]
+    assert rows == [(dataset, cell) for dataset in SMOKE["datasets"] for cell in cells]
+    assert [cell.name for cell in parse_study(SMOKE).cells] == cells
+    assert (table["n"] == len(SMOKE["seeds"])).all()
+    assert table["accuracy"].between(0, 100).all()
+    # networks that guess one class would agree on any number of cores
+    assert (table["accuracy"][table["dataset"] == "sim-gestures"] > 2 * 100 / 11).all()
+
+
+@long_run
+def test_a_searched_network_keeps_its_budget(finished):
+    table = pd.read_csv(finished / "results/smoke/tables/results.csv").set_index("cell")
+    assert (table.loc["dnas-3.14", "effective_bits_high"] <= 3.14).all()
+    assert (table.loc["uniform-2", "effective_bits"] == 2).all()
+    assignments = sorted((finished / "results/smoke/assignments").rglob("*.json"))
+    assert len(assignments) == len(SMOKE["datasets"]) * len(SMOKE["seeds"])
+    candidates = [("uniform", 2), ("uniform", 4), ("pot", 3)]
+    for path in assignments:
+        assert {tuple(choice) for choice in json.loads(path.read_text()).values()} <= {*candidates}
+
+
+@long_run
+def test_predictions_cover_the_test_split_once(finished):
+    for dataset, plan in SMOKE["datasets"].items():
+        table = pd.read_csv(finished / f"results/smoke/evaluation/{dataset}/predictions.csv")
+        networks = table.groupby(["cell", "seed"])
+        assert len(networks) == 1 + 5 * len(SMOKE["seeds"])  # the linear baseline has one seed
+        for _, network in networks:
+            assert network["recording"].tolist() == list(range(plan["source"]["test"]))
+
+
+@long_run
+def test_verdicts_are_one_of_four_words(finished):
+    verdicts = pd.read_csv(finished / "results/smoke/tables/claims.csv")["verdict"]
+    assert {*verdicts} <= {"supported", "not supported", "inconclusive", "not run"}
+    claims = yaml.safe_load((ROOT / "config/claims.yaml").read_text())["claims"]
+    assert len(verdicts) == sum(len(claim["datasets"]) for claim in claims)
+
+
+@long_run
+def test_no_rule_before_evaluate_takes_test_recordings(finished):
+    summary = output_of(finished, "--detailed-summary", "--configfile", "config/smoke.yaml")
+    header, *lines = (line.split("\t") for line in summary.splitlines() if "\t" in line)
+    rows = [dict(zip(header, line, strict=True)) for line in lines]
+
+    def takers(file: str) -> set[str]:
+        return {row["rule"] for row in rows if file in row["input-file(s)"].split(",")}
+
+    for dataset in SMOKE["datasets"]:
+        frames = f"results/smoke/frames/{dataset}"
+        assert takers(f"{frames}/test.npz") == {"evaluate"}
+        assert takers(f"{frames}/train.npz") == {"linear", "train_float", "search", "quantize"}
+        assert takers(f"results/smoke/events/{dataset}/test.npz") == {"frames", "evaluate"}
+
+
+# What runs again
+
+
+def test_the_default_study_takes_changes_from_the_command_line(project):
+    listing = output_of(project, "--dry-run", "--config", "study=quick", "seeds=[0]")
+    assert re.search(r"^train_float +3$", listing, re.MULTILINE)
+    assert not (project / "results").exists()
+
+
+@long_run
+def test_a_second_run_has_nothing_to_do(moved):
+    before = results(moved)
+    again = output_of(moved, "--cores", "1", "--configfile", "config/smoke.yaml")
+    assert "Nothing to be done" in again
+    assert results(moved) == before
+
+
+REPORT = {"tables": 1, "figures": 1}
+AFTER_TRAINING = REPORT | {"evaluate": 2}
+
+
+@long_run
+@pytest.mark.parametrize(
+    ("file", "again"),
+    [
+        ("config/claims.yaml", REPORT),
+        ("src/hetspike/tables.py", REPORT),
+        ("src/hetspike/figures.py", {"figures": 1, "samples": 2}),
+        ("src/hetspike/evaluate.py", AFTER_TRAINING),
+        ("src/hetspike/search/dnas.py", AFTER_TRAINING | {"search": 4, "quantize": 4}),
+        ("src/hetspike/quantizer.py", AFTER_TRAINING | {"search": 4, "quantize": 16}),
+        ("src/hetspike/linear.py", AFTER_TRAINING | {"linear": 2}),
+        ("workflow/scripts/train_quantized.py", AFTER_TRAINING | {"quantize": 16}),
+    ],
+)
+def test_an_edited_file_reruns_what_follows_from_it(moved, file, again):
+    with (moved / file).open("a") as edited:
+        edited.write("# edited\n")
+    assert planned(moved) == again
+
+
+def faster_qat(study: dict[str, Any]) -> None:
+    study["qat"]["learning_rate"] *= 2
+
+
+def one_more_seed(study: dict[str, Any]) -> None:
+    study["seeds"].append(2)
+
+
+def other_slices(study: dict[str, Any]) -> None:
+    study["datasets"]["sim-gestures"]["framing"]["steps"] += 1
+
+
+@long_run
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        (faster_qat, AFTER_TRAINING | {"quantize": 16}),
+        (one_more_seed, AFTER_TRAINING | {"train_float": 2, "search": 2, "quantize": 8}),
+        (
+            other_slices,
+            REPORT
+            | {"frames": 1, "linear": 1, "train_float": 2, "search": 2, "quantize": 8}
+            | {"evaluate": 1},
+        ),
+    ],
+)
+def test_an_edited_setting_reruns_what_follows_from_it(moved, change, again):
+    study = deepcopy(SMOKE)
+    change(study)
+    assert planned(moved, write_study(moved, study)) == again
+
+
+# What bad input says
+
+
+def complaint(project: Path, study: dict[str, Any], *arguments: str) -> str:
+    """The one line that a failing run has for its user, among the last that it prints."""
+    run = snakemake(
+        project, "--cores", "1", *arguments, "--configfile", write_study(project, study)
+    )
+    assert run.returncode != 0, run.stdout
+    assert "Traceback" not in run.stdout
+    lines = run.stdout.splitlines()
+    (line,) = {line for line in lines if line.startswith("hetspike: ")}
+    assert line in lines[-5:]
+    return line
+
+
+def unknown_dataset(study: dict[str, Any]) -> None:
+    study["datasets"]["dvs-gestures"] = study["datasets"].pop("sim-gestures")
+
+
+def unknown_scheme(study: dict[str, Any]) -> None:
+    study["schemes"]["powers"] = [3]
+
+
+def unknown_search(study: dict[str, Any]) -> None:
+    study["searches"]["hawq"] = study["searches"].pop("dnas")
+
+
+def unknown_key(study: dict[str, Any]) -> None:
+    study["qat"]["momentum"] = 0.9
+
+
+def unknown_key_of_a_dataset(study: dict[str, Any]) -> None:
+    study["datasets"]["sim-gestures"]["source"]["subjects"] = 29
+
+
+def missing_key(study: dict[str, Any]) -> None:
+    del study["study"]
+
+
+def wrong_type(study: dict[str, Any]) -> None:
+    study["float_training"]["epochs"] = "many"
+
+
+def repeated_seed(study: dict[str, Any]) -> None:
+    study["seeds"] = [0, 1, 0]
+
+
+def no_dataset(study: dict[str, Any]) -> None:
+    study["datasets"] = {}
+
+
+def budget_out_of_reach(study: dict[str, Any]) -> None:
+    study["searches"]["dnas"]["budgets"] = [1.5]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (unknown_dataset, ["datasets.dvs-gestures", "use one of", "sim-gestures"]),
+        (unknown_scheme, ["schemes.powers", "use one of uniform, pot"]),
+        (unknown_search, ["searches.hawq", "use one of dnas"]),
+        (unknown_key, ["unknown key 'qat.momentum'", "remove it"]),
+        (unknown_key_of_a_dataset, ["'datasets.sim-gestures.source.subjects'", "remove it"]),
+        (missing_key, ["key 'study' is missing", "add it"]),
+        (wrong_type, ["'float_training.epochs'", "valid integer", "not 'many'"]),
+        (repeated_seed, ["seeds: 0, 1, 0: name each value once"]),
+        (no_dataset, ["'datasets'", "at least 1"]),
+        (budget_out_of_reach, ["searches.dnas.budgets", "1.5 is out of reach", "2 to 4"]),
+    ],
+)
+def test_a_wrong_study_is_refused_before_anything_runs(project, fault, words):
+    study = deepcopy(SMOKE)
+    fault(study)
+    line = complaint(project, study)
+    assert [word for word in words if word not in line] == []
+    assert not (project / "results").exists()
+
+
+def small_study(dataset: str, **source: Any) -> dict[str, Any]:
+    """One dataset, one seed, one epoch."""
+    plan = deepcopy(SMOKE["datasets"]["sim-gestures"]) | {"source": source}
+    recipe = SMOKE["float_training"] | {"epochs": 1}
+    return SMOKE | {"datasets": {dataset: plan}, "seeds": [0], "float_training": recipe}
+
+
+def test_more_recordings_than_the_material_gives(project):
+    study = small_study("sim-gestures", train=99_999, validation=11, test=11, seed=0)
+    line = complaint(project, study)
+    assert "train = 99999" in line
+    assert "ask for fewer" in line
+    assert results(project) == {}
+
+
+def test_a_budget_that_only_the_network_shows_to_be_out_of_reach(project):
+    study = small_study("sim-gestures", train=22, validation=11, test=11, seed=0)
+    study["boundary_layers"] = "8-bit"
+    study["searches"] = deepcopy(SMOKE["searches"])
+    study["searches"]["dnas"]["budgets"] = [2.01]
+    wanted = "results/smoke/assignments/sim-gestures/0/dnas-2.01.json"
+    line = complaint(project, study, wanted)
+    assert "budget 2.01 is out of reach" in line
+    assert "change `budgets` or `candidates`" in line
+    stages = {name.split("/")[1] for name in results(project)}
+    assert stages == {"events", "frames", "networks"}
+
+
+def missing(path: Path) -> None:
+    path.unlink()
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def corrupted(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 4] ^= 0xFF  # inside the first recording
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (missing, "is missing: put N-MNIST's Train.zip there"),
+        (truncated, "cannot be read"),
+        (corrupted, "cannot be read"),
+    ],
+)
+def test_a_damaged_archive(project, damage, words):
+    folder = project / "data/raw/NMNIST"
+    folder.mkdir(parents=True)
+    for part in ("Train", "Test"):
+        with zipfile.ZipFile(folder / f"{part}.zip", "w") as archive:
+            for digit in (0, 1):
+                event = bytes([3, 4, 0x80, 0, 5])  # x, y, brighter, at 5 us
+                archive.writestr(f"{part}/{digit}/0000{digit + 1}.bin", 1000 * event)
+    damage(folder / "Train.zip")
+    line = complaint(project, small_study("nmnist", folder="data/raw/NMNIST", validation=1))
+    assert "data/raw/NMNIST/Train.zip" in line
+    assert words in line
+    assert results(project) == {}
+
+
+def a_file(path: Path) -> None:
+    path.write_text("")
+
+
+def read_only(path: Path) -> None:
+    path.symlink_to("/proc/sys")  # root can write to a folder without the permission, but not here
+
+
+@pytest.mark.parametrize("occupy", [a_file, read_only])
+def test_results_that_cannot_be_written(project, occupy):
+    occupy(project / "results")
+    line = complaint(project, SMOKE)
+    assert f"{project}/results is not a folder that can be written to" in line
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(ROOT / "workflow/scripts")
+    return __import__("jobs")
+
+
+@pytest.mark.parametrize("error", [UserError("no such thing: add it"), OSError("disk full")])
+def test_a_failing_job_leaves_one_line_and_no_file(jobs, tmp_path, capsys, error):
+    log, table = tmp_path / "job.log", tmp_path / "table.csv"
+    snakemake = SimpleNamespace(rule="tables", wildcards=["sim-a", "0"], log=[str(log)])
+    message = f"hetspike: tables sim-a 0: {error}"
+    with pytest.raises(SystemExit) as stopped, jobs.job(snakemake) as say:
+        say("epoch 1")
+        with jobs.beside(str(table)) as part:
+            part.write_text("half a ta")
+            raise error
+    assert stopped.value.code == message  # the interpreter prints it and exits with 1
+    assert log.read_text() == f"epoch 1\n{message}\n"
+    assert capsys.readouterr().out == ""
+    assert list(tmp_path.iterdir()) == [log]
+
+
+def test_a_job_prints_what_it_said_last(jobs, tmp_path, capsys):
+    log = tmp_path / "job.log"
+    snakemake = SimpleNamespace(rule="tables", wildcards=[], log=[str(log)])
+    with jobs.job(snakemake) as say:
+        say("epoch 1")
+        say("validation 90.0 %")
+    assert log.read_text() == "epoch 1\nvalidation 90.0 %\n"
+    assert capsys.readouterr().out == "tables: validation 90.0 %, 0 s\n"
+
+
+# Recorded data
+
+
+def test_the_study_of_recordings_is_valid():
+    assert [cell.name for cell in parse_study(NMNIST).cells] == [
+        "float",
+        "float-tuned",
+        "uniform-2",
+        "uniform-4",
+        "pot-4",
+        "dnas-3.14",
+    ]
+
+
+@long_run
+@pytest.mark.skipif(
+    not (REAL / "Train.zip").is_file(),
+    reason="N-MNIST recordings are not beside the repository: training on them is not checked",
+)
+def test_a_network_learns_real_recordings(project):
+    study = deepcopy(NMNIST) | {"seeds": [0], "schemes": {}, "searches": {}}
+    study["datasets"]["nmnist"]["source"]["folder"] = str(REAL.resolve())
+    study["qat"] |= {"epochs": 1}
+    output_of(project, "--cores", "1", "--configfile", write_study(project, study))
+    table = pd.read_csv(project / "results/nmnist/tables/results.csv").set_index("cell")
+    # 100 test recordings: two standard errors are 7 points
+    assert table.loc["float", "accuracy"] > 85

@@ -1,0 +1,127 @@
+# Names that every rule file uses, and the only functions of the workflow.
+
+import ast
+import os
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+from hetspike.errors import UserError
+from hetspike.study import FLOAT, parse_study
+
+# One thread a job and parallelism between jobs: results do not depend on --cores.
+for library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ[f"{library}_NUM_THREADS"] = "1"
+os.environ.setdefault("TORCH_LOGS", "-torch._library.triton")  # silence: no GPU is no news
+
+STARTED = time.time()
+
+# Relative, like all file names: a study that is moved with its project stays up to date.
+PROJECT = Path(os.path.relpath(workflow.basedir))
+ROOTS = [PROJECT / "src", PROJECT / "workflow/scripts"]
+
+
+def check_writable(folder):
+    existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise UserError(
+            f"{existing.absolute()} is not a folder that can be written to: make it one, "
+            "results go there"
+        )
+
+
+try:
+    STUDY = parse_study(config)
+    RESULTS = Path("results") / STUDY.study
+    check_writable(RESULTS)
+except UserError as error:
+    sys.exit(f"hetspike: {error}")
+
+DATASETS = list(STUDY.datasets)
+CELLS = {cell.name: cell for cell in STUDY.cells}
+SEARCHED_CELLS = [cell.name for cell in STUDY.cells if cell.method in STUDY.searches]
+NETWORKS = [(cell, seed) for cell in CELLS for seed in STUDY.seeds]
+SPLITS = ["train", "validation", "test"]
+
+
+wildcard_constraints:
+    dataset="|".join(DATASETS),
+    seed=r"\d+",
+    cell="|".join(CELLS),
+
+
+@cache
+def code(file):
+    """The modules that a script reaches through its imports: editing one reruns its rule.
+
+    config.py and study.py are left out: what they say reaches a job as its params.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(Path(file).read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for path in (root / name.replace(".", "/") for name in names for root in ROOTS):
+            for module in (path.with_suffix(".py"), *path.glob("*.py")):
+                if module.is_file() and module.stem not in ("config", "study"):
+                    if str(module) not in found:
+                        found |= {str(module), *code(str(module))}
+    return sorted(found)
+
+
+def source(wildcards):
+    return STUDY.datasets[wildcards.dataset].source
+
+
+def framing(wildcards):
+    return STUDY.datasets[wildcards.dataset].framing.model_dump()
+
+
+def network(wildcards):
+    return STUDY.datasets[wildcards.dataset].network.model_dump()
+
+
+def archives(wildcards):
+    """The files of a recorded dataset, so that a changed archive is read again."""
+    folder = source(wildcards).get("folder")
+    return sorted(map(str, Path(folder).glob("*"))) if folder else []
+
+
+def single_choice(wildcards):
+    """(scheme, bits) of a cell that has one for all layers."""
+    cell = CELLS[wildcards.cell]
+    return (cell.method, cell.setting) if cell.method in STUDY.schemes else None
+
+
+def searched_assignment(wildcards):
+    """The file with the assignment of a cell whose layers were searched."""
+    if wildcards.cell not in SEARCHED_CELLS:
+        return {}
+    return {"assignment": RESULTS / "assignments/{dataset}/{seed}/{cell}.json"}
+
+
+def search_of(wildcards):
+    """Name, settings and budget of a searched cell."""
+    cell = CELLS[wildcards.cell]
+    settings = STUDY.searches[cell.method].settings
+    return {"name": cell.method, "settings": settings, "budget": cell.setting}
+
+
+def show_results():
+    """The summary, the verdicts on what was run, and where everything lies."""
+    tables = RESULTS / "tables"
+    claims = (tables / "claims.md").read_text().splitlines()
+    judged = [line for line in claims if "| not run" not in line]
+    print("", (tables / "summary.md").read_text(), *judged, "", sep="\n")
+    print(f"Tables, figures and logs: {RESULTS.resolve()}", flush=True)
+
+
+def show_errors():
+    """What was wrong, once more, below all that Snakemake says about a failed job."""
+    for log in sorted((RESULTS / "logs").rglob("*.log")):
+        last = log.read_text().splitlines()[-1:]
+        if log.stat().st_mtime >= STARTED and last and last[0].startswith("hetspike: "):
+            print(last[0], file=sys.stderr, flush=True)

@@ -1,0 +1,58 @@
+# From predictions and counts to what people read: tables, verdicts, figures.
+
+
+rule tables:
+    input:
+        code=code("workflow/scripts/write_tables.py"),
+        claims="config/claims.yaml",
+        predictions=expand(rules.evaluate.output.predictions, dataset=DATASETS),
+        layers=expand(rules.evaluate.output.layers, dataset=DATASETS),
+        events=expand(rules.events.output.table, dataset=DATASETS),
+    output:
+        expand(
+            RESULTS / "tables/{table}.{form}",
+            table=["results", "datasets", "claims"],
+            form=["csv", "md", "tex"],
+        ),
+        RESULTS / "tables/summary.md",
+        RESULTS / "tables/summary.tex",
+        events=RESULTS / "tables/events.csv",
+        metrics=RESULTS / "metrics.json",
+    log:
+        RESULTS / "logs/tables.log",
+    conda:
+        "../../environment.yml"
+    params:
+        folder=RESULTS / "tables",
+        cells=STUDY.cells,
+        steps={name: plan.framing.steps for name, plan in STUDY.datasets.items()},
+    script:
+        "../scripts/write_tables.py"
+
+
+rule figures:
+    input:
+        code=code("workflow/scripts/write_figures.py"),
+        results=RESULTS / "tables/results.csv",
+    output:
+        RESULTS / "figures/accuracy-bits.png",
+    log:
+        RESULTS / "logs/figures.log",
+    conda:
+        "../../environment.yml"
+    script:
+        "../scripts/write_figures.py"
+
+
+rule samples:
+    input:
+        code=code("workflow/scripts/draw_samples.py"),
+        recordings=RESULTS / "events/{dataset}/train.npz",
+    output:
+        RESULTS / "figures/samples-{dataset}.png",
+    log:
+        RESULTS / "logs/samples/{dataset}.log",
+    conda:
+        "../../environment.yml"
+    script:
+        "../scripts/draw_samples.py"

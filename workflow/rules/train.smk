@@ -1,0 +1,60 @@
+# Float baselines from scratch, and quantized networks from them. Test frames never enter here.
+
+
+rule linear:
+    input:
+        code=code("workflow/scripts/train_linear.py"),
+        train=RESULTS / "frames/{dataset}/train.npz",
+        validation=RESULTS / "frames/{dataset}/validation.npz",
+    output:
+        RESULTS / "linear/{dataset}.npz",
+    log:
+        RESULTS / "logs/linear/{dataset}.log",
+    conda:
+        "../../environment.yml"
+    script:
+        "../scripts/train_linear.py"
+
+
+rule train_float:
+    input:
+        code=code("workflow/scripts/train_float.py"),
+        train=RESULTS / "frames/{dataset}/train.npz",
+        validation=RESULTS / "frames/{dataset}/validation.npz",
+    output:
+        network=RESULTS / f"networks/{{dataset}}/{{seed}}/{FLOAT}.safetensors",
+        history=RESULTS / f"networks/{{dataset}}/{{seed}}/{FLOAT}.csv",
+    log:
+        RESULTS / "logs/train_float/{dataset}-{seed}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        network=network,
+        recipe=STUDY.float_training.model_dump(),
+    script:
+        "../scripts/train_float.py"
+
+
+rule quantize:
+    input:
+        unpack(searched_assignment),
+        code=code("workflow/scripts/train_quantized.py"),
+        train=RESULTS / "frames/{dataset}/train.npz",
+        validation=RESULTS / "frames/{dataset}/validation.npz",
+        float_network=rules.train_float.output.network,
+    output:
+        network=RESULTS / "networks/{dataset}/{seed}/{cell}.safetensors",
+        history=RESULTS / "networks/{dataset}/{seed}/{cell}.csv",
+    log:
+        RESULTS / "logs/quantize/{dataset}-{seed}-{cell}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        choice=single_choice,
+        boundary_layers=STUDY.boundary_layers,
+        recipe=STUDY.qat.model_dump(),
+    script:
+        "../scripts/train_quantized.py"
+
+
+ruleorder: train_float > quantize

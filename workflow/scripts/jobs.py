@@ -1,0 +1,70 @@
+"""What every script does around its work: files in and out, the log, errors as one line."""
+
+import csv
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hetspike.errors import UserError
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[Any]:
+    """Run a job: `say` adds a line to its log; the last line said is printed with the seconds.
+
+    A UserError ends the job with one line on the terminal and in the log, without a traceback.
+    """
+    name = " ".join([snakemake.rule, *snakemake.wildcards])
+    start = time.monotonic()
+    lines: list[str] = []
+    with open(snakemake.log[0], "w") as log:
+
+        def say(line: str) -> None:
+            lines[:] = [line]
+            print(line, file=log, flush=True)
+
+        try:
+            yield say
+        except (UserError, OSError) as error:
+            message = f"hetspike: {name}: {error}"
+            print(message, file=log)
+            sys.exit(message)
+    print(f"{name}: {lines[0] if lines else 'done'}, {time.monotonic() - start:.0f} s", flush=True)
+
+
+@contextmanager
+def beside(path: str) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the name `path` when all is written."""
+    part = Path(path).with_name(f".part-{Path(path).name}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str, text: str) -> None:
+    with beside(path) as part:
+        part.write_text(text)
+
+
+def write_rows(path: str, rows: Iterable[Any]) -> None:
+    """Named tuples as csv, one line each, with their field names on top."""
+    rows = list(rows)
+    with beside(path) as part, part.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(rows[0]._fields)
+        writer.writerows(rows)
+
+
+def write_json(path: str, content: Any) -> None:
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def read_json(path: str) -> Any:
+    return json.loads(Path(path).read_text())

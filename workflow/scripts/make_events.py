@@ -1,0 +1,25 @@
+"""Recordings of one dataset, by split, and a table of what was made."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from jobs import beside, job, write_text
+
+from hetspike.events import DATASETS
+from hetspike.events.recordings import SPLITS
+
+with job(snakemake) as say:
+    dataset = snakemake.wildcards.dataset
+    recordings = DATASETS[dataset](**snakemake.params.source)
+    rows = ["dataset,split,recordings,events,classes,sensor,md5"]
+    for split in SPLITS:
+        with beside(snakemake.output[split]) as part, part.open("wb") as file:
+            np.savez(file, **recordings[split].to_arrays())
+        made = recordings[split]
+        md5 = hashlib.md5(Path(snakemake.output[split]).read_bytes()).hexdigest()
+        sensor = "x".join(map(str, made.sensor_size))
+        fields = (dataset, split, len(made), len(made.events), len(made.classes), sensor, md5)
+        rows.append(",".join(map(str, fields)))
+    write_text(snakemake.output.table, "\n".join(rows) + "\n")
+    say(", ".join(f"{split} {len(recordings[split])}" for split in SPLITS) + " recordings")

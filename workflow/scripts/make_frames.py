@@ -1,0 +1,16 @@
+"""Events to frames [R, T, 2, H, W], split by split."""
+
+import numpy as np
+from jobs import beside, job
+
+from hetspike.events.recordings import SPLITS, Recordings
+from hetspike.frames import frames
+
+with job(snakemake) as say:
+    for split in SPLITS:
+        with np.load(snakemake.input[split]) as arrays:
+            recordings = Recordings.from_arrays(arrays)
+        framed = frames(recordings, **snakemake.params.framing)
+        with beside(snakemake.output[split]) as part, part.open("wb") as file:
+            np.savez(file, frames=framed, labels=recordings.labels, classes=recordings.classes)
+    say(f"{framed.shape[1]} frames of {framed.shape[-1]}x{framed.shape[-2]} a recording")

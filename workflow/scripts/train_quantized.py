@@ -1,0 +1,19 @@
+"""QAT of one row from the float network; without a choice of levels it fine-tunes the float."""
+
+from jobs import job, read_json
+from networks import read_network
+from training import train_network
+
+from hetspike.quantizer import Choice, boundary_choices, quantize, single_scheme
+
+with job(snakemake) as say:
+    network, about = read_network(snakemake.input.float_network)
+    assignment = {}
+    if snakemake.params.choice:
+        boundary = boundary_choices(network, snakemake.params.boundary_layers)
+        assignment = single_scheme(network, Choice(*snakemake.params.choice), boundary)
+    elif path := snakemake.input.get("assignment"):
+        stored = read_json(path)
+        assignment = {layer: Choice(*choice) for layer, choice in stored.items()}
+    about["assignment"] = assignment
+    train_network(snakemake, say, quantize(network, assignment), about)
