@@ -120,14 +120,14 @@ def test_a_claim_on_the_references_own_drop_is_refused(results):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (document(measure="speed"), "claims.yaml: claims.0.measure: .*'accuracy'"),
+        (document(measure="speed"), "claims.yaml: key 'claims.0.measure': .*'accuracy'"),
         (document(at_least=2.0), "claims.0: .*one of at_most, at_least and within"),
         (document(at_most=None), "claims.0: .*one of at_most, at_least and within"),
         (document(at_most=None, within=[2, 1]), "claims.0: .*lower bound comes first"),
-        (document(at_msot=1.0), "claims.0.at_msot: Extra inputs"),
-        (document(datasets=[]), "claims.0.datasets: "),
+        (document(at_msot=1.0), "unknown key 'claims.0.at_msot'"),
+        (document(datasets=[]), "key 'claims.0.datasets': "),
         ({"paper": [], "claims": [CLAIM, CLAIM]}, "two claims have the id C2"),
-        ({"paper": []}, "claims.yaml: claims: Field required"),
+        ({"paper": []}, "claims.yaml: key 'claims' is missing"),
         (None, "claims.yaml: "),
     ],
 )

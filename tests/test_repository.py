@@ -1,5 +1,6 @@
 """Files that have to agree with each other, and what must not be in the repository."""
 
+import hashlib
 import re
 import subprocess
 import tomllib
@@ -9,6 +10,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from hetspike.study import parse_study
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -85,3 +88,35 @@ def test_no_large_file_is_committed():
 
 def test_no_notebook_or_weights_are_committed():
     assert [path for path in committed() if path.suffix in WEIGHTS_AND_NOTEBOOKS] == []
+
+
+def published() -> dict[str, bytes]:
+    """Published results by name, from the in-repository store."""
+    stage = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]["reproduce"]
+    contents = {}
+    for out in stage["outs"]:
+        stored = ROOT / "dvcstore/files/md5" / out["md5"][:2] / out["md5"][2:]
+        contents[out["path"]] = stored.read_bytes()
+        assert hashlib.md5(contents[out["path"]]).hexdigest() == out["md5"]
+    return contents
+
+
+def test_what_the_default_study_makes_is_what_is_published():
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["reproduce"]
+    named = {name for entry in stage["outs"] + stage["metrics"] for name in entry}
+    assert named == published().keys()
+    study = parse_study(yaml.safe_load((ROOT / "config/default.yaml").read_text()))
+    figures = {f"figures/samples-{name}.png" for name in study.datasets}
+    assert figures <= {name.removeprefix("results/default/") for name in named}
+
+
+def test_readme_and_results_show_what_is_published():
+    tables = {
+        Path(name).name: content.decode()
+        for name, content in published().items()
+        if name.endswith(".md")
+    }
+    assert tables["summary.md"] in (ROOT / "README.md").read_text()
+    shown = (ROOT / "docs/RESULTS.md").read_text()
+    for name in ("claims.md", "results.md", "datasets.md"):
+        assert tables[name].strip() in shown

@@ -7,9 +7,9 @@ from math import inf
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from hetspike.config import Settings
+from hetspike.config import Settings, checked
 from hetspike.errors import UserError
 from hetspike.tables import MEASURES, with_spread
 
@@ -94,14 +94,7 @@ class Claims(Settings):
 
 def parse_claims(document: Any, source: str) -> Claims:
     """Check what was read from the file `source`; UserError names every wrong key in one line."""
-    try:
-        return Claims.model_validate(document)
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, problem['loc'])) or 'claims'}: {problem['msg']}"
-            for problem in error.errors()
-        ]
-        raise UserError(f"{source}: {'; '.join(problems)}") from None
+    return checked(Claims, document, source)
 
 
 def paper_table(claims: Claims) -> pd.DataFrame:

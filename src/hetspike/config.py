@@ -3,9 +3,18 @@
 `hetspike.study` puts them together into a study and checks names against what exists.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from hetspike.errors import UserError
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -15,6 +24,35 @@ class Settings(BaseModel):
     """Base of all settings: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+T = TypeVar("T", bound=Settings)
+
+
+def checked(model: type[T], content: Any, source: str, *keys: str) -> T:
+    """The content as settings. Raises UserError with one line that names every wrong key.
+
+    source  what the content comes from, a file name for example
+    keys    where in it the content stands
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(_explain(problem, keys) for problem in error.errors())
+        raise UserError(f"{source}: {problems}") from None
+
+
+def _explain(problem: Any, keys: tuple[str, ...]) -> str:
+    key = ".".join(str(part) for part in (*keys, *problem["loc"]) if part != "[key]")
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"unknown key '{key}': remove it or correct its spelling"
+        case "missing":
+            return f"key '{key}' is missing: add it"
+        case "value_error":
+            return f"{key + ': ' if key else ''}{problem['ctx']['error']}"
+        case _:
+            return f"key '{key}': {problem['msg']}, not {problem['input']!r}"
 
 
 class Framing(Settings):

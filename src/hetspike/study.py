@@ -6,26 +6,23 @@ arguments of its function in `hetspike.events`, a search's `settings` those of i
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
     NonNegativeInt,
-    ValidationError,
     create_model,
     model_validator,
 )
 
-from hetspike.config import Framing, Network, Recipe, Settings
-from hetspike.errors import UserError
+from hetspike.config import Framing, Network, Recipe, Settings, checked
 from hetspike.events import DATASETS
 from hetspike.levels import MAX_BITS, MIN_BITS, SCHEMES
 from hetspike.names import FLOAT, FLOAT_TUNED
 from hetspike.search import SEARCHES
 
-T = TypeVar("T", bound=Settings)
 Bits = Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)]
 
 
@@ -130,11 +127,18 @@ class Study(Settings):
 
 def parse_study(config: Mapping[str, Any]) -> Study:
     """Check a configuration. Raises UserError with one line that names every wrong key."""
-    study = _checked(Study, config)
+    study = checked(Study, config, "configuration")
     for name, dataset in study.datasets.items():
-        _checked(_keywords_of(DATASETS[name]), dataset.source, "datasets", name, "source")
+        checked(
+            _keywords_of(DATASETS[name]),
+            dataset.source,
+            "configuration",
+            "datasets",
+            name,
+            "source",
+        )
     for name, plan in study.searches.items():
-        _checked(SEARCHES[name], plan.settings, "searches", name, "settings")
+        checked(SEARCHES[name], plan.settings, "configuration", "searches", name, "settings")
     return study
 
 
@@ -145,24 +149,3 @@ def _keywords_of(function: Callable[..., Any]) -> type[Settings]:
         for p in inspect.signature(function).parameters.values()
     }
     return create_model(function.__name__, __base__=Settings, **fields)
-
-
-def _checked(model: type[T], content: Mapping[str, Any], *prefix: str) -> T:
-    try:
-        return model.model_validate(dict(content))
-    except ValidationError as error:
-        problems = "; ".join(_explain(problem, prefix) for problem in error.errors())
-        raise UserError(f"configuration: {problems}") from None
-
-
-def _explain(problem: Any, prefix: tuple[str, ...]) -> str:
-    key = ".".join(str(part) for part in (*prefix, *problem["loc"]) if part != "[key]")
-    match problem["type"]:
-        case "extra_forbidden":
-            return f"unknown key '{key}': remove it or correct its spelling"
-        case "missing":
-            return f"key '{key}' is missing: add it"
-        case "value_error":
-            return f"{key + ': ' if key else ''}{problem['ctx']['error']}"
-        case _:
-            return f"key '{key}': {problem['msg']}, not {problem['input']!r}"

@@ -237,12 +237,12 @@ def results_caption(results: pd.DataFrame) -> str:
     origin = f"Simulated stand-in data ({', '.join(simulated)}). " if simulated else ""
     return (
         f"{origin}Accuracy on the test recordings: mean ± standard deviation over seeds (number of "
-        f"seeds). Drop: percentage points lost against {FLOAT_TUNED}, paired over seeds and "
-        "recordings, with a bootstrap 95 % interval. Other brackets: range over seeds. Compression "
-        f"counts quantized weights only, as the paper does. Energy ratio: {FLOAT_TUNED} over this "
-        "network, for weight traffic by stored bits and for 4.6 pJ per MAC and 0.9 pJ per AC. The "
-        "last column is what the paper reports on the recordings named there; it is no target for "
-        "other data."
+        f"seeds). Drop: percentage points lost against {FLOAT_TUNED}, paired, with a 95 % interval "
+        "from a bootstrap over seeds and groups of recordings (images, subjects, regions). Other "
+        "brackets: range over seeds. Compression counts quantized weights only, as the paper does. "
+        f"Energy ratio: {FLOAT_TUNED} over this network, for weight traffic by stored bits and for "
+        "4.6 pJ per MAC and 0.9 pJ per AC. The last column is what the paper reports on the "
+        "recordings named there; it is no target for other data."
     )
 
 
