@@ -340,7 +340,7 @@ def test_a_wrong_study_is_refused_before_anything_runs(project, fault, words):
 def small_study(dataset: str, **source: Any) -> dict[str, Any]:
     """One dataset, one seed, one epoch."""
     plan = deepcopy(SMOKE["datasets"]["sim-gestures"]) | {"source": source}
-    recipe = SMOKE["float_training"] | {"epochs": 1}
+    recipe = SMOKE["float_training"] | {"epochs": 1, "warmup_epochs": 0}
     return SMOKE | {"datasets": {dataset: plan}, "seeds": [0], "float_training": recipe}
 
 
