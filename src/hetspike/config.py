@@ -98,6 +98,22 @@ class Recipe(Settings):
         return self
 
 
+class Distillation(Settings):
+    """Learning from the float network's answers as well as from the labels."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="of the loss that compares with the float network"
+    )
+    temperature: Rate = Field(description="by which both networks' logits are divided")
+
+
+class SensitivitySettings(Settings):
+    """Second-order rise of the loss from gradients of training recordings."""
+
+    recordings: PositiveInt = Field(description="whose gradients are taken")
+    batch_size: PositiveInt = Field(description="recordings to a gradient; 1 is exact and slow")
+
+
 class DnasSettings(Settings):
     """Differentiable search with Gumbel-softmax; `recipe` trains the mixed weights."""
 

@@ -1,37 +1,58 @@
 """Schemes by name: which values a quantized weight may take. Plain numbers, no tensors.
 
 A scheme is one function from the stored bits b to its levels. To add one, write it and name it in
-`SCHEMES`. A level stands for a multiple of the channel's learned scale; zero and the signs are
-implied: the levels are {0, +m, -m for every magnitude m}.
+`SCHEMES` with the widths that it has. A level stands for a multiple of the channel's learned scale;
+the signs are implied: the levels are {+m, -m for every magnitude m}.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import sqrt
 from typing import NamedTuple
 
-MIN_BITS, MAX_BITS = 2, 8
+MAX_BITS = 8
 
 
 class Levels(NamedTuple):
-    """n positive magnitudes, ascending, and the threshold above which rounding climbs to each."""
+    """n magnitudes, ascending, 0 among them where a weight may be 0, and the n - 1 thresholds
+    between them: rounding climbs to the next magnitude above its threshold."""
 
     magnitudes: tuple[float, ...]
     thresholds: tuple[float, ...]
 
 
+class Scheme(NamedTuple):
+    """What a name in a configuration stands for: its levels, and the stored bits it comes in."""
+
+    levels: Callable[[int], Levels]
+    widths: range
+
+
 def nearest(magnitudes: list[float]) -> Levels:
     """Rounding to the nearest level in the linear domain: thresholds halfway between levels."""
-    steps = zip([0.0, *magnitudes], magnitudes, strict=False)
-    return Levels(tuple(magnitudes), tuple((low + high) / 2 for low, high in steps))
+    halfway = tuple((low + high) / 2 for low, high in pairwise(magnitudes))
+    return Levels(tuple(magnitudes), halfway)
+
+
+def binary(bits: int) -> Levels:
+    """Levels {±1}: a sign and no zero [BinaryConnect, Courbariaux 2015; XNOR-Net, Rastegari 2016].
+
+    The scale of least squared error is then mean|w| [XNOR-Net, eq. 6].
+
+    >>> binary(1)
+    Levels(magnitudes=(1.0,), thresholds=())
+    """
+    assert bits == 1, "a sign takes one bit"
+    return nearest([1.0])
 
 
 def uniform(bits: int) -> Levels:
     """Symmetric uniform levels {0, ±1, ..., ±Qp}, Qp = 2^(b-1) - 1 [LSQ, Esser 2020, section 2].
 
     >>> uniform(3).magnitudes
-    (1.0, 2.0, 3.0)
+    (0.0, 1.0, 2.0, 3.0)
     """
-    return nearest([float(level) for level in range(1, 2 ** (bits - 1))])
+    return nearest([float(level) for level in range(2 ** (bits - 1))])
 
 
 def power_of_two(bits: int) -> Levels:
@@ -41,19 +62,38 @@ def power_of_two(bits: int) -> Levels:
     at 1.5 * 2^k. One more bit only adds levels near zero: the known rigid resolution of PoT.
 
     >>> power_of_two(3).magnitudes
-    (0.25, 0.5, 1.0)
+    (0.0, 0.25, 0.5, 1.0)
     """
-    return nearest([2.0**exponent for exponent in range(2 - 2 ** (bits - 1), 1)])
+    return nearest([0.0, *(2.0**exponent for exponent in range(2 - 2 ** (bits - 1), 1))])
 
 
 def power_of_two_log(bits: int) -> Levels:
     """The same levels rounded in the log domain, at sqrt(2) * 2^k [DeepShift, Elhoushi 2019]."""
     magnitudes = power_of_two(bits).magnitudes
-    return Levels(magnitudes, tuple(magnitude / sqrt(2) for magnitude in magnitudes))
+    return Levels(magnitudes, tuple(magnitude / sqrt(2) for magnitude in magnitudes[1:]))
 
 
-SCHEMES: dict[str, Callable[[int], Levels]] = {
-    "uniform": uniform,
-    "pot": power_of_two,
-    "pot-log": power_of_two_log,
+# b -> the exponents that each of the two terms may take, beside being zero
+ADDITIVE_TERMS = {4: ((0, -1, -3), (-2,)), 5: ((0, -2, -4), (-1, -3, -5))}
+
+
+def additive_power_of_two(bits: int) -> Levels:
+    """Sums of two power-of-two terms: finer than PoT near the largest level [APoT, Li 2020, eq. 5].
+
+    The exponents of b = 5 are that equation's for two terms of two bits; those of b = 4 the public
+    code's for terms of two bits and one. At b = 3 it is PoT.
+
+    >>> additive_power_of_two(4).magnitudes
+    (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.25)
+    """
+    first, second = ([0.0, *(2.0**exponent for exponent in term)] for term in ADDITIVE_TERMS[bits])
+    return nearest(sorted(a + b for a in first for b in second))
+
+
+SCHEMES: dict[str, Scheme] = {
+    "binary": Scheme(binary, range(1, 2)),
+    "uniform": Scheme(uniform, range(2, MAX_BITS + 1)),
+    "pot": Scheme(power_of_two, range(2, MAX_BITS + 1)),
+    "pot-log": Scheme(power_of_two_log, range(2, MAX_BITS + 1)),
+    "apot": Scheme(additive_power_of_two, range(4, 6)),
 }

@@ -2,6 +2,7 @@
 
 FLOAT = "float"
 FLOAT_TUNED = "float-tuned"  # trained on as long as quantized cells: the reference of every drop
+DISTILLED = "-kd"  # ends the name of a cell whose QAT learned from the float network as well
 LINEAR = "linear"  # a linear classifier on summed event counts: what the sum alone gives away
 
 

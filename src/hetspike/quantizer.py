@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from hetspike.errors import UserError
-from hetspike.levels import MAX_BITS, MIN_BITS, SCHEMES
+from hetspike.levels import SCHEMES
 
 SMALLEST_SCALE = 1e-8
 Synapses = nn.Conv1d | nn.Conv2d | nn.Linear
@@ -42,7 +42,8 @@ class RoundToLevel(torch.autograd.Function):
     def forward(ctx: Any, ratio: Tensor, levels: Tensor, thresholds: Tensor) -> Tensor:
         magnitude = ratio.abs()
         ctx.save_for_backward(magnitude <= levels[-1])
-        return levels[torch.bucketize(magnitude, thresholds)] * ratio.sign()
+        # copysign, not a product with sign(): a level without zero keeps its size where w is 0
+        return levels[torch.bucketize(magnitude, thresholds)].copysign(ratio)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
@@ -64,20 +65,26 @@ class ScaleGradient(torch.autograd.Function):
 
 
 def least_squares_scale(rows: Tensor, levels: Tensor, thresholds: Tensor) -> Tensor:
-    """The scale of least squared error among 80 fractions of max|w| per row: [C, N] -> [C].
+    """The scale of least squared error per row of weights: [C, N] -> [C].
+
+    40 fractions of max|w| round the weights to levels; for the levels q of each the best scale is
+    <w, q> / <q, q>, and the best of these is taken. For binary it is mean|w| [XNOR-Net, eq. 6].
 
     Every scheme starts here, so that none is favoured by its start. For PoT the paper's rule is not
     public; for uniform LSQ starts at 2 mean|w| / sqrt(Qp) instead [Esser 2020, section 2.1], far
     from where a QAT of few epochs should end.
     """
     top = rows.abs().amax(1)
-    best_scale, best_error = top, torch.full_like(top, torch.inf)
-    for fraction in torch.linspace(0.2, 1.2, 80).tolist():
+    best_scale, best_fit = torch.zeros_like(top), torch.full_like(top, -1.0)
+    for fraction in torch.linspace(0.2, 1.2, 40).tolist():
         scale = (fraction * top / levels[-1]).clamp_min(SMALLEST_SCALE)
-        ratio = rows / scale[:, None]
-        error = (RoundToLevel.apply(ratio, levels, thresholds) - ratio).square().sum(1) * scale**2
-        best_scale = torch.where(error < best_error, scale, best_scale)
-        best_error = torch.minimum(error, best_error)
+        rounded = RoundToLevel.apply(rows / scale[:, None], levels, thresholds)
+        product = (rows * rounded).sum(1)
+        square = rounded.square().sum(1).clamp_min(SMALLEST_SCALE)
+        # |w - s q|^2 = |w|^2 - <w, q>^2 / <q, q> at the best s
+        fit = product.square() / square
+        best_scale = torch.where(fit > best_fit, product / square, best_scale)
+        best_fit = torch.maximum(fit, best_fit)
     return best_scale
 
 
@@ -101,17 +108,21 @@ class Quantizer(nn.Module):
         super().__init__()
         if choice.scheme not in SCHEMES:
             raise UserError(f"unknown scheme '{choice.scheme}': use one of {', '.join(SCHEMES)}")
-        if not MIN_BITS <= choice.bits <= MAX_BITS:
-            raise UserError(f"{choice.bits} bits: a weight takes {MIN_BITS} to {MAX_BITS} bits")
+        scheme = SCHEMES[choice.scheme]
+        if choice.bits not in scheme.widths:
+            raise UserError(
+                f"{choice.bits} bits: {choice.scheme} takes {scheme.widths[0]} to "
+                f"{scheme.widths[-1]} bits a weight"
+            )
         self.choice = choice
-        magnitudes, thresholds = SCHEMES[choice.scheme](choice.bits)
-        self.register_buffer("levels", weight.new_tensor([0.0, *magnitudes]), persistent=False)
+        magnitudes, thresholds = scheme.levels(choice.bits)
+        self.register_buffer("levels", weight.new_tensor(magnitudes), persistent=False)
         self.register_buffer("thresholds", weight.new_tensor(thresholds), persistent=False)
         rows = weight.detach().flatten(1)  # [C, N]
         scale = least_squares_scale(rows, self.levels, self.thresholds)
         self.log_scale = nn.Parameter(scale.clamp_min(SMALLEST_SCALE).log())
         # LSQ's 1 / sqrt(N Qp); Qp is the number of positive levels
-        self.gradient_factor = (rows.shape[1] * len(magnitudes)) ** -0.5
+        self.gradient_factor = (rows.shape[1] * sum(m > 0 for m in magnitudes)) ** -0.5
 
     def forward(self, weight: Tensor) -> Tensor:
         scale = ScaleGradient.apply(self.log_scale, self.gradient_factor).exp()

@@ -35,7 +35,7 @@ def correctness(predictions: pd.DataFrame) -> tuple[pd.Index, NDArray[np.int64],
 
 
 def crossed_bootstrap(
-    values: NDArray[np.int64], groups: NDArray, *, seed: int, resamples: int = RESAMPLES
+    values: NDArray, groups: NDArray, *, seed: int, resamples: int = RESAMPLES
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Low and high ends [K] of the 95 % intervals of the means over S, R.
 
@@ -46,15 +46,24 @@ def crossed_bootstrap(
     """
     cells, seeds, _ = values.shape
     _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    grouped = values @ np.eye(len(sizes), dtype=np.int64)[member]  # [K, S, G]
+    grouped = values @ np.eye(len(sizes), dtype=values.dtype)[member]  # [K, S, G]
     rng = np.random.default_rng(seed)
     drawn_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), resamples)  # [B, S]
     drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), resamples)  # [B, G]
-    # whole numbers in float64 add up exactly in any order: the sums do not depend on threads
+    # whole numbers in float64 add up exactly in any order; interpolated ones need one BLAS thread
     sums = drawn.astype(np.float64) @ grouped.reshape(-1, len(sizes)).T.astype(np.float64)
     totals = np.einsum("bs,bks->kb", drawn_seeds, sums.reshape(resamples, cells, seeds))
     low, high = np.quantile(totals / (seeds * (drawn @ sizes)), TAILS, axis=1)
     return low, high
+
+
+def means_with_intervals(
+    name: str, values: NDArray, groups: NDArray, *, seed: int
+) -> dict[str, NDArray[np.float64]]:
+    """Means over S, R of values [K, S, R] in percent, and their intervals, as three columns [K]."""
+    low, high = crossed_bootstrap(values, groups, seed=seed)
+    means = values.mean(axis=(1, 2))
+    return {name: 100 * means, f"{name}_low": 100 * low, f"{name}_high": 100 * high}
 
 
 def accuracies(predictions: pd.DataFrame, *, reference: str, seed: int) -> pd.DataFrame:
@@ -67,19 +76,12 @@ def accuracies(predictions: pd.DataFrame, *, reference: str, seed: int) -> pd.Da
     """
     cells, right, groups = correctness(predictions)
     lost = right[cells.get_loc(reference)] - right  # 1 lost, -1 gained, 0 as the reference
-    accuracy_low, accuracy_high = crossed_bootstrap(right, groups, seed=seed)
-    drop_low, drop_high = crossed_bootstrap(lost, groups, seed=seed)
-    per_seed = pd.DataFrame(100 * right.mean(axis=2), index=cells)
     table = pd.DataFrame(
         {
-            "accuracy": per_seed.mean(axis=1),
-            "accuracy_sd": per_seed.std(axis=1, ddof=1),
+            **means_with_intervals("accuracy", right, groups, seed=seed),
+            "accuracy_sd": pd.DataFrame(100 * right.mean(axis=2), index=cells).std(axis=1, ddof=1),
             "n": right.shape[1],
-            "accuracy_low": 100 * accuracy_low,
-            "accuracy_high": 100 * accuracy_high,
-            "drop": 100 * lost.mean(axis=(1, 2)),
-            "drop_low": 100 * drop_low,
-            "drop_high": 100 * drop_high,
+            **means_with_intervals("drop", lost, groups, seed=seed),
         },
         index=cells,
     )

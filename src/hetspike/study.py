@@ -5,7 +5,7 @@ arguments of its function in `hetspike.events`, a search's `settings` those of i
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -13,17 +13,16 @@ from pydantic import (
     BeforeValidator,
     Field,
     NonNegativeInt,
+    PositiveInt,
     create_model,
     model_validator,
 )
 
-from hetspike.config import Framing, Network, Recipe, Settings, checked
+from hetspike.config import Distillation, Framing, Network, Recipe, Settings, checked
 from hetspike.events import DATASETS
-from hetspike.levels import MAX_BITS, MIN_BITS, SCHEMES
-from hetspike.names import FLOAT, FLOAT_TUNED
+from hetspike.levels import SCHEMES
+from hetspike.names import DISTILLED, FLOAT, FLOAT_TUNED
 from hetspike.search import SEARCHES
-
-Bits = Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)]
 
 
 def one_of(kind: str, known: Mapping[str, Any]) -> BeforeValidator:
@@ -37,7 +36,7 @@ def one_of(kind: str, known: Mapping[str, Any]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def check_once(values: tuple[float, ...]) -> tuple[float, ...]:
+def check_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """No value twice: a repeated seed would count as another, a repeated row as a second one."""
     if len(set(values)) < len(values):
         raise ValueError(f"{', '.join(map(str, values))}: name each value once")
@@ -45,15 +44,31 @@ def check_once(values: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Scheme = Annotated[str, one_of("scheme", SCHEMES)]
-Widths = Annotated[tuple[Bits, ...], AfterValidator(check_once)]
+Widths = Annotated[tuple[int, ...], AfterValidator(check_once)]
+Candidates = dict[Scheme, Widths]
+SearchName = Annotated[str, one_of("search", SEARCHES)]
+RowName = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
 
 
 class Cell(NamedTuple):
-    """One row of the study: `setting` is a scheme's bits, a search's budget, or None for float."""
+    """One row of the study.
+
+    method     a scheme, a row of `searches`, or the name of a float network
+    setting    a scheme's bits, a search's budget, or None for float
+    draw       which of several draws of the same search
+    distilled  whether it learns from the float network as well as from labels
+    """
 
     name: str
     method: str
     setting: float | None
+    draw: int = 0
+    distilled: bool = False
+
+    @property
+    def plain(self) -> str:
+        """The row that differs in nothing but distillation: they share an assignment."""
+        return self.name.removesuffix(DISTILLED)
 
 
 class DatasetPlan(Settings):
@@ -63,13 +78,32 @@ class DatasetPlan(Settings):
 
 
 class SearchPlan(Settings):
+    search: SearchName
     budgets: Annotated[tuple[float, ...], AfterValidator(check_once)]
+    draws: PositiveInt = Field(1, description="runs with seeds of their own, a row each")
+    candidates: Candidates | None = Field(
+        None, description="what this row chooses from, where it is not the study's"
+    )
+    against: RowName | None = Field(
+        None, description="row that this one differs from in one part: what the part adds"
+    )
     settings: dict[str, Any]
+
+
+class DistillationPlan(Distillation):
+    rows: Annotated[tuple[str, ...], AfterValidator(check_once)] = Field(
+        description="trained a second time with distillation, as rows of their own"
+    )
 
 
 class Study(Settings):
     study: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = Field(
         description="name of the folder under results/"
+    )
+    shares: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = Field(
+        None,
+        description="study in whose folder recordings, networks and searches are kept and found; "
+        "what the two studies both name must have the same settings",
     )
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(check_once)]
     datasets: Annotated[
@@ -80,9 +114,12 @@ class Study(Settings):
     boundary_layers: Literal["searched", "8-bit", "float"] = Field(
         description="first convolution and classifier: like the others, 8-bit uniform, or float"
     )
-    schemes: dict[Scheme, Widths] = Field(description="rows of one scheme and width")
-    candidates: dict[Scheme, Widths] = Field(description="what searches choose from")
-    searches: dict[Annotated[str, one_of("search", SEARCHES)], SearchPlan]
+    schemes: Candidates = Field(description="rows of one scheme and width")
+    candidates: Candidates = Field(description="what searches choose from")
+    searches: dict[RowName, SearchPlan] = Field(description="rows of searched networks")
+    distillation: DistillationPlan | None = Field(
+        None, description="how rows learn from the float network, and which"
+    )
 
     @model_validator(mode="after")
     def check_heads(self) -> "Study":
@@ -95,6 +132,23 @@ class Study(Settings):
         return self
 
     @model_validator(mode="after")
+    def check_widths(self) -> "Study":
+        plans = {"schemes": self.schemes, "candidates": self.candidates} | {
+            f"searches.{name}.candidates": plan.candidates
+            for name, plan in self.searches.items()
+            if plan.candidates
+        }
+        for key, plan in plans.items():
+            for scheme, widths in plan.items():
+                possible = SCHEMES[scheme].widths
+                if wrong := [str(bits) for bits in widths if bits not in possible]:
+                    raise ValueError(
+                        f"{key}.{scheme}: {', '.join(wrong)} is not a width of {scheme}, which "
+                        f"takes {possible[0]} to {possible[-1]} bits"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def check_cells(self) -> "Study":
         names = [cell.name for cell in self.cells]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -102,9 +156,20 @@ class Study(Settings):
         return self
 
     @model_validator(mode="after")
+    def check_distilled_rows(self) -> "Study":
+        rows = [FLOAT_TUNED, *(cell.name for cell in self._quantized_cells())]
+        for name in self.distillation.rows if self.distillation else ():
+            if name not in rows:
+                raise ValueError(
+                    f"distillation.rows: there is no row '{name}' to repeat: use some of "
+                    f"{', '.join(rows)}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def check_budgets(self) -> "Study":
-        widths = [bits for scheme in self.candidates.values() for bits in scheme]
         for name, plan in self.searches.items():
+            widths = [bits for each in self.candidates_of(name).values() for bits in each]
             for budget in plan.budgets:
                 if not widths or not min(widths) <= budget <= max(widths):
                     raise ValueError(
@@ -114,15 +179,35 @@ class Study(Settings):
                     )
         return self
 
+    def candidates_of(self, row: str) -> Candidates:
+        """What the search of that row chooses from."""
+        own = self.searches[row].candidates
+        return self.candidates if own is None else own
+
     @property
     def cells(self) -> tuple[Cell, ...]:
         """The study's rows in the order of the tables."""
-        return (
+        plain = (
             Cell(FLOAT, FLOAT, None),
             Cell(FLOAT_TUNED, FLOAT_TUNED, None),
-            *(Cell(f"{s}-{b}", s, b) for s, widths in self.schemes.items() for b in widths),
-            *(Cell(f"{s}-{b:g}", s, b) for s, plan in self.searches.items() for b in plan.budgets),
+            *self._quantized_cells(),
         )
+        again = self.distillation.rows if self.distillation else ()
+        return plain + tuple(
+            cell._replace(name=cell.name + DISTILLED, distilled=True)
+            for cell in plain
+            if cell.name in again
+        )
+
+    def _quantized_cells(self) -> Iterator[Cell]:
+        for scheme, widths in self.schemes.items():
+            for bits in widths:
+                yield Cell(f"{scheme}-{bits}", scheme, bits)
+        for row, plan in self.searches.items():
+            for budget in plan.budgets:
+                for draw in range(plan.draws):
+                    suffix = f"-{draw + 1}" if plan.draws > 1 else ""
+                    yield Cell(f"{row}-{budget:g}{suffix}", row, budget, draw)
 
 
 def parse_study(config: Mapping[str, Any]) -> Study:
@@ -138,7 +223,7 @@ def parse_study(config: Mapping[str, Any]) -> Study:
             "source",
         )
     for name, plan in study.searches.items():
-        checked(SEARCHES[name], plan.settings, "configuration", "searches", name, "settings")
+        checked(SEARCHES[plan.search], plan.settings, "configuration", "searches", name, "settings")
     return study
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-from hetspike.config import Recipe
+from hetspike.config import Distillation, Recipe
 
 
 class Samples(NamedTuple):
@@ -18,11 +18,14 @@ class Samples(NamedTuple):
     frames: Tensor
     labels: Tensor
 
+    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames [T, B, C, H, W] and labels [B] of these rows [B]."""
+        return self.frames[rows].transpose(0, 1).float(), self.labels[rows]
+
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Frames [T, B, C, H, W] and labels [B], in the given order or as stored."""
+        """Batches in the given order or as stored."""
         order = torch.arange(len(self.labels)) if order is None else order
-        for rows in order.split(size):
-            yield self.frames[rows].transpose(0, 1).float(), self.labels[rows]
+        return map(self.batch, order.split(size))
 
 
 class Epoch(NamedTuple):
@@ -70,6 +73,16 @@ def logits_of(model: nn.Module, samples: Samples, batch_size: int = 64) -> Tenso
     return logits
 
 
+def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """tau^2 KL(teacher / tau || student / tau) of logits [B, classes], mean over B -> scalar.
+
+    tau^2 keeps the size of its gradients at that of the labels' [Hinton 2015, arXiv 1503.02531,
+    section 2].
+    """
+    soft, wanted = (log_softmax(each / temperature, 1) for each in (logits, teacher))
+    return temperature**2 * kl_div(soft, wanted, reduction="batchmean", log_target=True)
+
+
 def fit(
     model: nn.Module,
     train: Samples,
@@ -77,13 +90,19 @@ def fit(
     recipe: Recipe,
     *,
     seed: int,
+    teacher: nn.Module | None = None,
+    distillation: Distillation | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> list[Epoch]:
     """Train the model in place; it ends with the weights of its best validation epoch.
 
     Best is the highest validation accuracy, then the lower validation loss. `seed` decides the
-    order of the training recordings and every other draw of the run.
+    order of the training recordings and every other draw of the run. With `distillation` the loss
+    compares with the answers of a `teacher` as well; these are computed once, since recordings are
+    not augmented.
     """
+    assert (teacher is None) == (distillation is None), "a teacher and how to learn from it"
+    lessons = None if teacher is None else logits_of(teacher, train)
     torch.manual_seed(seed)
     optimizer = adamw(model, recipe)
     steps = math.ceil(len(train.labels) / recipe.batch_size)
@@ -93,10 +112,14 @@ def fit(
         model.train()
         loss_sum, hits = 0.0, 0
         order = torch.randperm(len(train.labels))
-        for step, (frames, labels) in enumerate(train.batches(recipe.batch_size, order)):
+        for step, rows in enumerate(order.split(recipe.batch_size)):
+            frames, labels = train.batch(rows)
             set_rate(optimizer, epoch + step / steps, recipe)
             logits = model(frames)
             loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            if lessons is not None and distillation is not None:
+                from_teacher = distillation_loss(logits, lessons[rows], distillation.temperature)
+                loss = (1 - distillation.share) * loss + distillation.share * from_teacher
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -34,14 +34,17 @@ def check_writable(folder):
 try:
     STUDY = parse_study(config)
     RESULTS = Path("results") / STUDY.study
+    SHARED = Path("results") / (STUDY.shares or STUDY.study)
     check_writable(RESULTS)
+    check_writable(SHARED)
 except UserError as error:
     sys.exit(f"hetspike: {error}")
 
 DATASETS = list(STUDY.datasets)
 CELLS = {cell.name: cell for cell in STUDY.cells}
-SEARCHED_CELLS = [cell.name for cell in STUDY.cells if cell.method in STUDY.searches]
-NETWORKS = [(cell, seed) for cell in CELLS for seed in STUDY.seeds]
+SEARCHED_CELLS = [
+    cell.name for cell in STUDY.cells if cell.method in STUDY.searches and not cell.distilled
+]
 SPLITS = ["train", "validation", "test"]
 
 
@@ -98,16 +101,29 @@ def single_choice(wildcards):
 
 def searched_assignment(wildcards):
     """The file with the assignment of a cell whose layers were searched."""
-    if wildcards.cell not in SEARCHED_CELLS:
+    searched = CELLS[wildcards.cell].plain
+    if searched not in SEARCHED_CELLS:
         return {}
-    return {"assignment": RESULTS / "assignments/{dataset}/{seed}/{cell}.json"}
+    return {"search": SHARED / f"searches/{wildcards.dataset}/{wildcards.seed}/{searched}.json"}
 
 
 def search_of(wildcards):
-    """Name, settings and budget of a searched cell."""
+    """What the search of a cell is called with."""
     cell = CELLS[wildcards.cell]
-    settings = STUDY.searches[cell.method].settings
-    return {"name": cell.method, "settings": settings, "budget": cell.setting}
+    plan = STUDY.searches[cell.method]
+    return {
+        "name": plan.search,
+        "candidates": STUDY.candidates_of(cell.method),
+        "budget": cell.setting,
+        "draw": cell.draw,
+        "settings": plan.settings,
+    }
+
+
+def distillation_of(wildcards):
+    """How a cell learns from the float network, if it does."""
+    plan = STUDY.distillation
+    return plan.model_dump(exclude={"rows"}) if CELLS[wildcards.cell].distilled else None
 
 
 def show_results():
@@ -128,7 +144,7 @@ def show_results():
 
 def show_errors():
     """What was wrong, once more, below all that Snakemake says about a failed job."""
-    for log in sorted((RESULTS / "logs").rglob("*.log")):
+    for log in sorted(log for each in (SHARED, RESULTS) for log in each.rglob("logs/**/*.log")):
         last = log.read_text().splitlines()[-1:]
         if log.stat().st_mtime >= STARTED and last and last[0].startswith("hetspike: "):
             print(last[0], file=sys.stderr, flush=True)

@@ -6,10 +6,10 @@ rule events:
         code=code("workflow/scripts/make_events.py"),
         archives=archives,
     output:
-        **{split: RESULTS / f"events/{{dataset}}/{split}.npz" for split in SPLITS},
-        table=RESULTS / "events/{dataset}/events.csv",
+        **{split: SHARED / f"events/{{dataset}}/{split}.npz" for split in SPLITS},
+        table=SHARED / "events/{dataset}/events.csv",
     log:
-        RESULTS / "logs/events/{dataset}.log",
+        SHARED / "logs/events/{dataset}.log",
     conda:
         "../../environment.yml"
     params:
@@ -20,12 +20,12 @@ rule events:
 
 rule frames:
     input:
-        **{split: RESULTS / f"events/{{dataset}}/{split}.npz" for split in SPLITS},
+        **{split: SHARED / f"events/{{dataset}}/{split}.npz" for split in SPLITS},
         code=code("workflow/scripts/make_frames.py"),
     output:
-        **{split: RESULTS / f"frames/{{dataset}}/{split}.npz" for split in SPLITS},
+        **{split: SHARED / f"frames/{{dataset}}/{split}.npz" for split in SPLITS},
     log:
-        RESULTS / "logs/frames/{dataset}.log",
+        SHARED / "logs/frames/{dataset}.log",
     conda:
         "../../environment.yml"
     params:

@@ -1,23 +1,21 @@
-# The test split, read once: no other rule takes its frames.
+# The test split, read by no other rule: once for each network.
 
 
 rule evaluate:
     input:
         code=code("workflow/scripts/evaluate_test.py"),
-        test=RESULTS / "frames/{dataset}/test.npz",
-        events=RESULTS / "events/{dataset}/test.npz",
-        linear=RESULTS / "linear/{dataset}.npz",
-        networks=[
-            RESULTS / f"networks/{{dataset}}/{seed}/{cell}.safetensors" for cell, seed in NETWORKS
-        ],
+        test=SHARED / "frames/{dataset}/test.npz",
+        events=SHARED / "events/{dataset}/test.npz",
+        linear=SHARED / "linear/{dataset}.npz",
+        networks=[SHARED / f"networks/{{dataset}}/{{seed}}/{cell}.safetensors" for cell in CELLS],
     output:
-        predictions=RESULTS / "evaluation/{dataset}/predictions.csv",
-        layers=RESULTS / "evaluation/{dataset}/layers.csv",
+        predictions=RESULTS / "evaluation/{dataset}/{seed}/predictions.csv",
+        layers=RESULTS / "evaluation/{dataset}/{seed}/layers.csv",
     log:
-        RESULTS / "logs/evaluate/{dataset}.log",
+        RESULTS / "logs/evaluate/{dataset}-{seed}.log",
     conda:
         "../../environment.yml"
     params:
-        networks=NETWORKS,
+        cells=list(CELLS),
     script:
         "../scripts/evaluate_test.py"

@@ -5,8 +5,8 @@ rule tables:
     input:
         code=code("workflow/scripts/write_tables.py"),
         claims="config/claims.yaml",
-        predictions=expand(rules.evaluate.output.predictions, dataset=DATASETS),
-        layers=expand(rules.evaluate.output.layers, dataset=DATASETS),
+        predictions=expand(rules.evaluate.output.predictions, dataset=DATASETS, seed=STUDY.seeds),
+        layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
         events=expand(rules.events.output.table, dataset=DATASETS),
     output:
         expand(
@@ -47,7 +47,7 @@ rule figures:
 rule samples:
     input:
         code=code("workflow/scripts/draw_samples.py"),
-        recordings=RESULTS / "events/{dataset}/train.npz",
+        recordings=SHARED / "events/{dataset}/train.npz",
     output:
         RESULTS / "figures/samples-{dataset}.png",
     log:

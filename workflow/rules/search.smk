@@ -4,18 +4,18 @@
 rule search:
     input:
         code=code("workflow/scripts/search_assignment.py"),
-        train=RESULTS / "frames/{dataset}/train.npz",
-        validation=RESULTS / "frames/{dataset}/validation.npz",
+        train=SHARED / "frames/{dataset}/train.npz",
+        validation=SHARED / "frames/{dataset}/validation.npz",
         float_network=rules.train_float.output.network,
     output:
-        RESULTS / "assignments/{dataset}/{seed}/{cell}.json",
+        SHARED / "searches/{dataset}/{seed}/{cell}.json",
     log:
-        RESULTS / "logs/search/{dataset}-{seed}-{cell}.log",
+        SHARED / "logs/search/{dataset}-{seed}-{cell}.log",
     conda:
         "../../environment.yml"
     params:
         search=search_of,
         boundary_layers=STUDY.boundary_layers,
-        candidates=STUDY.candidates,
+        qat=STUDY.qat.model_dump(),
     script:
         "../scripts/search_assignment.py"

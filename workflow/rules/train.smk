@@ -4,12 +4,12 @@
 rule linear:
     input:
         code=code("workflow/scripts/train_linear.py"),
-        train=RESULTS / "frames/{dataset}/train.npz",
-        validation=RESULTS / "frames/{dataset}/validation.npz",
+        train=SHARED / "frames/{dataset}/train.npz",
+        validation=SHARED / "frames/{dataset}/validation.npz",
     output:
-        RESULTS / "linear/{dataset}.npz",
+        SHARED / "linear/{dataset}.npz",
     log:
-        RESULTS / "logs/linear/{dataset}.log",
+        SHARED / "logs/linear/{dataset}.log",
     conda:
         "../../environment.yml"
     script:
@@ -19,13 +19,13 @@ rule linear:
 rule train_float:
     input:
         code=code("workflow/scripts/train_float.py"),
-        train=RESULTS / "frames/{dataset}/train.npz",
-        validation=RESULTS / "frames/{dataset}/validation.npz",
+        train=SHARED / "frames/{dataset}/train.npz",
+        validation=SHARED / "frames/{dataset}/validation.npz",
     output:
-        network=RESULTS / f"networks/{{dataset}}/{{seed}}/{FLOAT}.safetensors",
-        history=RESULTS / f"networks/{{dataset}}/{{seed}}/{FLOAT}.csv",
+        network=SHARED / f"networks/{{dataset}}/{{seed}}/{FLOAT}.safetensors",
+        history=SHARED / f"networks/{{dataset}}/{{seed}}/{FLOAT}.csv",
     log:
-        RESULTS / "logs/train_float/{dataset}-{seed}.log",
+        SHARED / "logs/train_float/{dataset}-{seed}.log",
     conda:
         "../../environment.yml"
     params:
@@ -39,20 +39,21 @@ rule quantize:
     input:
         unpack(searched_assignment),
         code=code("workflow/scripts/train_quantized.py"),
-        train=RESULTS / "frames/{dataset}/train.npz",
-        validation=RESULTS / "frames/{dataset}/validation.npz",
+        train=SHARED / "frames/{dataset}/train.npz",
+        validation=SHARED / "frames/{dataset}/validation.npz",
         float_network=rules.train_float.output.network,
     output:
-        network=RESULTS / "networks/{dataset}/{seed}/{cell}.safetensors",
-        history=RESULTS / "networks/{dataset}/{seed}/{cell}.csv",
+        network=SHARED / "networks/{dataset}/{seed}/{cell}.safetensors",
+        history=SHARED / "networks/{dataset}/{seed}/{cell}.csv",
     log:
-        RESULTS / "logs/quantize/{dataset}-{seed}-{cell}.log",
+        SHARED / "logs/quantize/{dataset}-{seed}-{cell}.log",
     conda:
         "../../environment.yml"
     params:
         choice=single_choice,
         boundary_layers=STUDY.boundary_layers,
         recipe=STUDY.qat.model_dump(),
+        distillation=distillation_of,
     script:
         "../scripts/train_quantized.py"
 

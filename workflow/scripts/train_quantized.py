@@ -4,6 +4,7 @@ from jobs import job, read_json
 from networks import read_network
 from training import train_network
 
+from hetspike.config import Distillation
 from hetspike.quantizer import Choice, boundary_choices, quantize, single_scheme
 
 with job(snakemake) as say:
@@ -12,8 +13,11 @@ with job(snakemake) as say:
     if snakemake.params.choice:
         boundary = boundary_choices(network, snakemake.params.boundary_layers)
         assignment = single_scheme(network, Choice(*snakemake.params.choice), boundary)
-    elif path := snakemake.input.get("assignment"):
-        stored = read_json(path)
-        assignment = {layer: Choice(*choice) for layer, choice in stored.items()}
+    elif path := snakemake.input.get("search"):
+        found = read_json(path)["assignment"]
+        assignment = {layer: Choice(*choice) for layer, choice in found.items()}
     about["assignment"] = assignment
-    train_network(snakemake, say, quantize(network, assignment), about)
+    learning = {}
+    if how := snakemake.params.distillation:
+        learning = {"teacher": network, "distillation": Distillation(**how)}
+    train_network(snakemake, say, quantize(network, assignment), about, **learning)

@@ -22,11 +22,16 @@ def read_samples(path: str) -> Samples:
 
 
 def train_network(
-    snakemake: Any, say: Callable[[str], None], network: nn.Module, about: dict[str, Any]
+    snakemake: Any,
+    say: Callable[[str], None],
+    network: nn.Module,
+    about: dict[str, Any],
+    **learning: Any,
 ) -> None:
     """Train by the rule's recipe; write the network and its history.
 
-    `about` says how to build the network again: classes, network (its size), assignment.
+    `about` says how to build the network again: classes, network (its size), assignment;
+    `learning` goes to `fit` as it is.
     """
     history = fit(
         network,
@@ -39,6 +44,7 @@ def train_network(
             f"train {epoch.train_loss:.3f} {100 * epoch.train_accuracy:.1f} %, "
             f"validation {epoch.validation_loss:.3f} {100 * epoch.validation_accuracy:.1f} %"
         ),
+        **learning,
     )
     with beside(snakemake.output.network) as part:
         save_file(network.state_dict(), part, metadata={"hetspike": json.dumps(about)})

@@ -28,7 +28,7 @@ with job(snakemake) as say:
         pd.concat(map(pd.read_csv, snakemake.input[name]), ignore_index=True)
         for name in ("predictions", "layers", "events")
     )
-    cells = pd.DataFrame(snakemake.params.cells, columns=["cell", "method", "setting"])
+    cells = pd.DataFrame(snakemake.params.cells).rename(columns={"name": "cell"})
     paper = paper_table(claims)
     results = results_table(predictions, layers, cells, paper)
     described = describe_datasets(events, snakemake.params.steps, paper)

@@ -47,7 +47,7 @@ GESTURES = (
     "other gestures",
 )
 
-SUBJECTS = 100  # drawn people
+SUBJECTS = 300  # drawn people
 
 # crops of photographs; lengths in pixels of a photograph
 REGION = 64  # least width and height of a region
@@ -260,7 +260,7 @@ def _figure(
     shoulder, torso = person.uniform(3.2, 4.8), person.uniform(11, 14)
     limb, head = person.uniform(1.0, 1.5), person.uniform(2.3, 3.0)
     tempo, reach = person.uniform(1.5, 2.2), person.uniform(0.85, 1.1)
-    contrast = person.uniform(0.4, 1.0)
+    contrast = person.uniform(0.25, 0.7)
     sleeve = person.uniform(0.5, 0.8)  # torso and head against the arms
 
     # this take

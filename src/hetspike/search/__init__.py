@@ -8,9 +8,14 @@ by `load` when they are needed, so that looking up a name stays cheap.
 from collections.abc import Callable
 from importlib import import_module
 
-from hetspike.config import DnasSettings, Settings
+from hetspike.config import DnasSettings, SensitivitySettings, Settings
 
-SEARCHES: dict[str, type[Settings]] = {"dnas": DnasSettings}
+SEARCHES: dict[str, type[Settings]] = {
+    "random": Settings,
+    "sensitivity": SensitivitySettings,
+    "fisher": SensitivitySettings,
+    "dnas": DnasSettings,
+}
 
 
 def load(name: str) -> Callable:
