@@ -51,58 +51,66 @@ def comparison_table(
 
     predictions  dataset, cell, seed, recording, group, label, prediction
     layers       dataset, cell, seed, weights, bits (one row per operation)
-    cells        cell, method, setting, distilled, searched
-    efforts      dataset, cell, seed, qat_runs: what each search cost
+    cells        cell, method, setting, searched, distilled; distilled cells are left out
+    efforts      dataset, cell, qat_runs: what each search cost, a row per seed
     reference    the cell that drops are counted from
 
-    n counts networks (seeds times draws), accuracy_sd is their standard deviation, draws_sd the one
-    between the means of draws. `single` is the best single scheme at the same bits, empty where no
-    scheme has rows on both sides.
+    n counts networks (seeds times draws), accuracy_sd is their standard deviation, draws_sd that of
+    the means of draws. `single` is the best single scheme at the same bits, empty where no scheme
+    has rows on both sides.
     """
-    plain = cells[~cells["distilled"]]
+    cells = cells[~cells["distilled"]]
     tables = []
     for dataset, predicted in predictions.groupby("dataset", sort=False):
         names, right, groups = correctness(predicted[predicted["cell"].isin(cells["cell"])])
         networks = layers[layers["dataset"] == dataset].groupby(["cell", "seed"])
         bits = networks.apply(effective_bits).unstack("seed").loc[names].to_numpy()  # [K, S]
-        schemes = _schemes(plain[~plain["searched"]], names)
+        schemes = _schemes(cells[~cells["searched"]], names)
+        costs = efforts[efforts["dataset"] == dataset].groupby("cell")["qat_runs"].mean()
         rows, lost, gained = [], [], []
-        for (method, setting), draws in plain[plain["searched"]].groupby(
-            ["method", "setting"], sort=False
-        ):
-            at = names.get_indexer(draws["cell"])
-            found, spent = right[at], bits[at].mean(0)
-            singles = {
-                scheme: at_equal_bits(right[rows_of], widths, spent)
-                for scheme, (rows_of, widths) in schemes.items()
-            }
-            inside = {name: each for name, each in singles.items() if not np.isnan(each).any()}
-            best = max(inside, key=lambda name: inside[name].mean(), default="")
-            single = inside.get(best, np.full(found.shape[1:], np.nan))
-            per_network = 100 * found.mean(2)  # [draws, S]
-            costs = efforts[(efforts["dataset"] == dataset) & efforts["cell"].isin(draws["cell"])]
+        searches = cells[cells["searched"]].groupby(["method", "setting"], sort=False)
+        for (method, setting), draws in searches:
+            at = names.get_indexer(pd.Index(draws["cell"]))
+            spent = bits[at].mean(0)  # [S]
+            scheme, single = _best_at(schemes, right, spent)
+            by_network = 100 * right[at].mean(2)  # [draws, S]
             rows.append(
                 {
+                    "dataset": dataset,
                     "method": method,
                     "setting": setting,
                     "effective_bits": spent.mean(),
-                    "accuracy": per_network.mean(),
-                    "accuracy_sd": per_network.std(ddof=1) if per_network.size > 1 else np.nan,
-                    "n": per_network.size,
-                    "draws_sd": per_network.mean(1).std(ddof=1) if len(at) > 1 else np.nan,
-                    "single": best,
+                    "accuracy": by_network.mean(),
+                    "accuracy_sd": pd.Series(by_network.ravel()).std(),
+                    "n": by_network.size,
+                    "draws_sd": pd.Series(by_network.mean(1)).std(),
+                    "single": scheme,
                     "single_accuracy": 100 * single.mean(),
-                    "qat_runs": costs["qat_runs"].mean(),
+                    "qat_runs": costs[draws["cell"]].mean(),
                 }
             )
-            lost.append(right[names.get_loc(reference)] - found.mean(0))
-            gained.append(found.mean(0) - single)
+            lost.append(right[names.get_loc(reference)] - right[at].mean(0))
+            gained.append(right[at].mean(0) - single)
         if rows:
-            intervals = means_with_intervals("drop", np.array(lost), groups, seed=seed)
-            intervals |= means_with_intervals("gain", np.array(gained), groups, seed=seed)
-            tables.append(pd.DataFrame(rows).assign(dataset=dataset, **intervals))
-    empty = pd.DataFrame(columns=list(COMPARISON_COLUMNS))
-    return pd.concat(tables, ignore_index=True)[list(COMPARISON_COLUMNS)] if tables else empty
+            drops = means_with_intervals("drop", np.array(lost), groups, seed=seed)
+            gains = means_with_intervals("gain", np.array(gained), groups, seed=seed)
+            tables.append(pd.DataFrame(rows).assign(**drops, **gains))
+    return _joined(tables, COMPARISON_COLUMNS)
+
+
+def _best_at(
+    schemes: dict[str, tuple[NDArray, NDArray]], right: NDArray, bits: NDArray
+) -> tuple[str, NDArray[np.float64]]:
+    """Name and rows [S, R] of the single scheme of highest accuracy at these bits [S]."""
+    rows = {
+        name: at_equal_bits(right[members], widths, bits)
+        for name, (members, widths) in schemes.items()
+    }
+    inside = {name: each.mean() for name, each in rows.items() if not np.isnan(each).any()}
+    if not inside:
+        return "", np.full(right.shape[1:], np.nan)
+    best = max(inside, key=lambda name: inside[name])
+    return best, rows[best]
 
 
 def _schemes(cells: pd.DataFrame, names: pd.Index) -> dict[str, tuple[NDArray, NDArray]]:
@@ -112,7 +120,7 @@ def _schemes(cells: pd.DataFrame, names: pd.Index) -> dict[str, tuple[NDArray, N
     for scheme in cells.loc[~one_bit & cells["setting"].notna(), "method"].unique():
         rows = cells[one_bit | (cells["method"] == scheme)].sort_values("setting")
         if len(rows) > 1:
-            found[scheme] = names.get_indexer(rows["cell"]), rows["setting"].to_numpy()
+            found[scheme] = names.get_indexer(pd.Index(rows["cell"])), rows["setting"].to_numpy()
     return found
 
 
@@ -127,7 +135,9 @@ def ablation_table(
     tables = []
     for dataset, predicted in predictions.groupby("dataset", sort=False):
         names, right, groups = correctness(predicted[predicted["cell"].isin(cells["cell"])])
-        ours, theirs = (right[names.get_indexer(pairs[name])] for name in ("cell", "against"))
+        ours, theirs = (
+            right[names.get_indexer(pd.Index(pairs[name]))] for name in ("cell", "against")
+        )
         if len(pairs):
             tables.append(
                 pairs[["cell", "against"]].assign(
@@ -137,5 +147,11 @@ def ablation_table(
                     **means_with_intervals("gain", ours - theirs, groups, seed=seed),
                 )
             )
-    empty = pd.DataFrame(columns=list(ABLATION_COLUMNS))
-    return pd.concat(tables, ignore_index=True)[list(ABLATION_COLUMNS)] if tables else empty
+    return _joined(tables, ABLATION_COLUMNS)
+
+
+def _joined(tables: list[pd.DataFrame], columns: tuple[str, ...]) -> pd.DataFrame:
+    """One table under the other; a study without such rows has a table without rows."""
+    return pd.concat(tables or [pd.DataFrame(columns=list(columns))])[list(columns)].reset_index(
+        drop=True
+    )

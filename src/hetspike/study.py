@@ -55,15 +55,19 @@ class Cell(NamedTuple):
 
     method     a scheme, a row of `searches`, or the name of a float network
     setting    a scheme's bits, a search's budget, or None for float
+    searched   whether the method is a row of `searches`
     draw       which of several draws of the same search
     distilled  whether it learns from the float network as well as from labels
+    against    the cell that it differs from in one part, so that the part can be judged; or ""
     """
 
     name: str
     method: str
     setting: float | None
+    searched: bool = False
     draw: int = 0
     distilled: bool = False
+    against: str = ""
 
     @property
     def plain(self) -> str:
@@ -167,6 +171,17 @@ class Study(Settings):
         return self
 
     @model_validator(mode="after")
+    def check_ablations(self) -> "Study":
+        for name, plan in self.searches.items():
+            other = self.searches.get(plan.against) if plan.against else plan
+            if other is None or not set(plan.budgets) & set(other.budgets):
+                raise ValueError(
+                    f"searches.{name}.against: '{plan.against}' is no row of searches with a "
+                    "budget of this one"
+                )
+        return self
+
+    @model_validator(mode="after")
     def check_budgets(self) -> "Study":
         for name, plan in self.searches.items():
             widths = [bits for each in self.candidates_of(name).values() for bits in each]
@@ -194,7 +209,7 @@ class Study(Settings):
         )
         again = self.distillation.rows if self.distillation else ()
         return plain + tuple(
-            cell._replace(name=cell.name + DISTILLED, distilled=True)
+            cell._replace(name=cell.name + DISTILLED, distilled=True, against=cell.name)
             for cell in plain
             if cell.name in again
         )
@@ -205,9 +220,11 @@ class Study(Settings):
                 yield Cell(f"{scheme}-{bits}", scheme, bits)
         for row, plan in self.searches.items():
             for budget in plan.budgets:
+                compared = plan.against and budget in self.searches[plan.against].budgets
                 for draw in range(plan.draws):
-                    suffix = f"-{draw + 1}" if plan.draws > 1 else ""
-                    yield Cell(f"{row}-{budget:g}{suffix}", row, budget, draw)
+                    which = f"{budget:g}-{draw + 1}" if plan.draws > 1 else f"{budget:g}"
+                    against = f"{plan.against}-{which}" if compared else ""
+                    yield Cell(f"{row}-{which}", row, budget, True, draw, against=against)
 
 
 def parse_study(config: Mapping[str, Any]) -> Study:

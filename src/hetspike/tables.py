@@ -12,7 +12,7 @@ import pandas as pd
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
 from hetspike.cost import ENERGY_VIEWS, compression, effective_bits
-from hetspike.names import FLOAT, FLOAT_TUNED, LINEAR, is_stand_in
+from hetspike.names import DISTILLED, FLOAT, FLOAT_TUNED, LINEAR, is_stand_in
 from hetspike.stats import accuracies
 
 
@@ -200,6 +200,74 @@ def present_results(results: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def present_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
+    """`comparison.comparison_table` for people."""
+
+    def interval(measure: str) -> list[str]:
+        rows = comparison[[measure, f"{measure}_low", f"{measure}_high"]].itertuples(index=False)
+        return [with_spread(*row, spec=MEASURES["drop"].spec) for row in rows]
+
+    singles = comparison[["single", "single_accuracy"]].itertuples(index=False)
+    networks = comparison[["accuracy", "accuracy_sd", "n"]].itertuples(index=False)
+    return pd.DataFrame(
+        {
+            "Dataset": comparison["dataset"].mask(comparison["dataset"].duplicated(), ""),
+            "Search": comparison["method"],
+            "Budget (bits)": [f"{budget:g}" for budget in comparison["setting"]],
+            "Effective bits": [f"{bits:.2f}" for bits in comparison["effective_bits"]],
+            "Accuracy (%)": [with_deviation(*row) for row in networks],
+            "Between draws (pp)": [
+                "" if math.isnan(spread) else f"± {spread:.1f}" for spread in comparison["draws_sd"]
+            ],
+            "Drop (pp)": interval("drop"),
+            "Best single scheme (%)": [
+                f"{scheme} {accuracy:.1f}" if scheme else "-" for scheme, accuracy in singles
+            ],
+            "Gain over it (pp)": interval("gain"),
+            "Cost (QAT runs)": [f"{runs:.2f}" for runs in comparison["qat_runs"]],
+        }
+    )
+
+
+def comparison_caption(comparison: pd.DataFrame) -> str:
+    """What a reader must know to read `present_comparison`."""
+    return (
+        f"{_origin(comparison)}Searched networks on the test recordings: mean ± standard deviation "
+        "(number of networks, seeds times draws). Best single scheme: the one of highest test "
+        "accuracy at the same effective bits, interpolated between its two nearest whole "
+        "widths. Drop and gain: percentage points against float-tuned and against that scheme, "
+        "paired, with a 95 % interval; a gain is positive where the search is better. Cost: "
+        "recordings that the search passed through the network, over those of one QAT run, a pass "
+        "with gradients counted as three."
+    )
+
+
+def present_ablations(ablations: pd.DataFrame) -> pd.DataFrame:
+    """`comparison.ablation_table` for people."""
+    gains = ablations[["gain", "gain_low", "gain_high"]].itertuples(index=False)
+    return pd.DataFrame(
+        {
+            "Dataset": ablations["dataset"].mask(ablations["dataset"].duplicated(), ""),
+            "Network": ablations["cell"],
+            "Accuracy (%)": [f"{accuracy:.1f}" for accuracy in ablations["accuracy"]],
+            "Against": ablations["against"],
+            "Its accuracy (%)": [f"{accuracy:.1f}" for accuracy in ablations["against_accuracy"]],
+            "Gain (pp)": [with_spread(*row, spec=MEASURES["drop"].spec) for row in gains],
+        }
+    )
+
+
+def ablations_caption(ablations: pd.DataFrame) -> str:
+    """What a reader must know to read `present_ablations`."""
+    return (
+        f"{_origin(ablations)}Networks that differ from another in one part, on the "
+        "test recordings. A row named as its counterpart with an addition chooses from other "
+        "candidates (-binary and -apot: these schemes as well; -uniform and -pot: only that one "
+        f"beside them); {DISTILLED} learns from the float network as well. Gain: percentage "
+        "points, paired over seeds and recordings, with a 95 % interval."
+    )
+
+
 def present_summary(results: pd.DataFrame) -> pd.DataFrame:
     """A row per cell of the study and a column per dataset: the whole study at a glance."""
     columns: dict[str, list[str]] = {}
@@ -220,26 +288,28 @@ def present_summary(results: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _origin(table: pd.DataFrame) -> str:
+    """A sentence for captions where some of a table's datasets are simulated."""
+    simulated = table["dataset"].map(is_stand_in).any()
+    return "Datasets named sim-* are simulated stand-ins, not the paper's. " if simulated else ""
+
+
 def summary_caption(results: pd.DataFrame) -> str:
     """What a reader must know to read `present_summary`."""
-    simulated = results["dataset"].map(is_stand_in).any()
-    origin = "Datasets named sim-* are simulated stand-ins, not the paper's. " if simulated else ""
     return (
-        f"{origin}Test accuracy in %, mean of {results['n'].max():.0f} seeds; drop in percentage "
-        f"points against {FLOAT_TUNED}, which had the same extra epochs, with a paired 95 % "
-        "interval."
+        f"{_origin(results)}Test accuracy in %, mean of {results['n'].max():.0f} seeds; drop in "
+        f"percentage points against {FLOAT_TUNED}, which had the same extra epochs, with a paired "
+        "95 % interval."
     )
 
 
 def results_caption(results: pd.DataFrame) -> str:
     """What a reader must know to read `present_results`, in a few sentences."""
-    simulated = sorted({name for name in results["dataset"] if is_stand_in(name)})
-    origin = f"Simulated stand-in data ({', '.join(simulated)}). " if simulated else ""
     return (
-        f"{origin}Accuracy on the test recordings: mean ± standard deviation over seeds (number of "
-        f"seeds). Drop: percentage points lost against {FLOAT_TUNED}, paired, with a 95 % interval "
-        "from a bootstrap over seeds and groups of recordings (images, subjects, regions). Other "
-        "brackets: range over seeds. Compression counts quantized weights only, as the paper does. "
+        f"{_origin(results)}Accuracy on the test recordings: mean ± standard deviation over seeds "
+        f"(number of seeds). Drop: percentage points lost against {FLOAT_TUNED}, paired, with a 95 "
+        "% interval from a bootstrap over seeds and groups of recordings (images, subjects, "
+        "regions). Other brackets: range over seeds. Compression counts quantized weights only, as the paper does. "
         f"Energy ratio: {FLOAT_TUNED} over this network, for weight traffic by stored bits and for "
         "4.6 pJ per MAC and 0.9 pJ per AC. The last column is what the paper reports on the "
         "recordings named there; it is no target for other data."
@@ -269,11 +339,9 @@ def present_datasets(table: pd.DataFrame) -> pd.DataFrame:
 
 def datasets_caption(table: pd.DataFrame) -> str:
     """What a reader must know to read `present_datasets`."""
-    simulated = table["dataset"].map(is_stand_in).any()
-    origin = "Datasets named sim-* are simulated stand-ins. " if simulated else ""
     return (
-        f"{origin}The linear classifier sees event counts summed over time: what it leaves open "
-        "needs the order of events. Float transformer: mean ± standard deviation over seeds "
+        f"{_origin(table)}The linear classifier sees event counts summed over time: what it leaves "
+        "open needs the order of events. Float transformer: mean ± standard deviation over seeds "
         "(number of seeds)."
     )
 

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from hetspike.errors import UserError
@@ -42,9 +43,10 @@ except UserError as error:
 
 DATASETS = list(STUDY.datasets)
 CELLS = {cell.name: cell for cell in STUDY.cells}
-SEARCHED_CELLS = [
-    cell.name for cell in STUDY.cells if cell.method in STUDY.searches and not cell.distilled
-]
+SEARCHED = [cell.name for cell in STUDY.cells if cell.searched and not cell.distilled]
+TABLES = ["results", "comparison", "datasets", "claims"]
+if any(cell.against for cell in STUDY.cells):
+    TABLES.insert(2, "ablations")
 SPLITS = ["train", "validation", "test"]
 
 
@@ -102,7 +104,7 @@ def single_choice(wildcards):
 def searched_assignment(wildcards):
     """The file with the assignment of a cell whose layers were searched."""
     searched = CELLS[wildcards.cell].plain
-    if searched not in SEARCHED_CELLS:
+    if searched not in SEARCHED:
         return {}
     return {"search": SHARED / f"searches/{wildcards.dataset}/{wildcards.seed}/{searched}.json"}
 

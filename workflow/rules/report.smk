@@ -8,12 +8,9 @@ rule tables:
         predictions=expand(rules.evaluate.output.predictions, dataset=DATASETS, seed=STUDY.seeds),
         layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
         events=expand(rules.events.output.table, dataset=DATASETS),
+        searches=expand(rules.search.output, dataset=DATASETS, seed=STUDY.seeds, cell=SEARCHED),
     output:
-        expand(
-            RESULTS / "tables/{table}.{form}",
-            table=["results", "datasets", "claims"],
-            form=["csv", "md", "tex"],
-        ),
+        expand(RESULTS / "tables/{table}.{form}", table=TABLES, form=["csv", "md", "tex"]),
         RESULTS / "tables/summary.md",
         RESULTS / "tables/summary.tex",
         events=RESULTS / "tables/events.csv",
@@ -24,7 +21,9 @@ rule tables:
         "../../environment.yml"
     params:
         folder=RESULTS / "tables",
+        tables=TABLES,
         cells=STUDY.cells,
+        searched=list(product(DATASETS, STUDY.seeds, SEARCHED)),  # as expand orders them
         steps={name: plan.framing.steps for name, plan in STUDY.datasets.items()},
     script:
         "../scripts/write_tables.py"
