@@ -22,7 +22,10 @@ sections = [
     "# Results of the default study",
     "Written by `make publish` from what `make reproduce` computed; not edited by hand. The tables "
     "as csv and LaTeX: `dvc pull`.",
-    *(f"## {table.capitalize()}\n\n{read(table)}" for table in ("claims", "results", "datasets")),
+    *(
+        f"## {table.capitalize()}\n\n{read(table)}"
+        for table in ("claims", "results", "comparison", "datasets")
+    ),
     "## Figures",
     *(f"![{picture.stem}](figures/{picture.name})" for picture in pictures),
 ]
