@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A study starts some 150 Python processes: without bytecode their imports alone take minutes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce smoke test lint publish lock setup
+.PHONY: reproduce smoke test lint bench publish lock setup
 
 reproduce: $(READY)
 	$(BIN)/snakemake --cores all
@@ -33,6 +33,9 @@ lint: $(READY)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
+
+bench: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/search_cost.py config/search.yaml
 
 # After `make reproduce`, when results are meant to have moved: they become the ones that
 # `dvc diff` compares with, and docs/RESULTS.md shows them.

@@ -7,7 +7,7 @@ import pytest
 
 from hetspike.errors import UserError
 from hetspike.events import embedded
-from hetspike.events.embedded import gestures, orbit_photos, saccade_digits
+from hetspike.events.embedded import SUBJECTS, gestures, orbit_photos, saccade_digits
 from hetspike.events.recordings import EVENT, SPLITS
 
 DATASETS = {
@@ -124,9 +124,10 @@ def test_no_pixel_of_a_photograph_is_seen_in_two_splits(monkeypatch):
 
 def test_a_subject_keeps_body_and_habits():
     """Two takes by one person are more alike than takes by two: in their numbers of events."""
-    recordings = gestures(train=11 * 60 * 2, validation=0, test=0, seed=0)["train"]
+    people = SUBJECTS * 60 // 100
+    recordings = gestures(train=11 * people * 2, validation=0, test=0, seed=0)["train"]
     clapping = recordings.labels == 0
     counts = np.log(np.diff(recordings.offsets)[clapping])
-    first, second = counts[:60], counts[60:]
+    first, second = counts[:people], counts[people:]
     assert np.array_equal(*np.split(recordings.groups[clapping], 2))
     assert np.corrcoef(first, second)[0, 1] > 0.5

@@ -4,47 +4,86 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from hetspike.events.recordings import EVENT, Recordings
 from hetspike.figures import (
     BRIGHTER,
     DARKER,
+    GAP,
     OTHERS,
     SLICES,
     STYLES,
     accuracy_against_bits,
+    assignments,
     event_image,
+    moved_apart,
     png,
     sample_recordings,
+    search_of,
     style_of,
 )
+from hetspike.levels import SCHEMES
+from hetspike.search import SEARCHES
+
+ROWS = (  # cell, method, setting, accuracy [%], effective bits
+    ("float", "float", None, 91.0, 32.0),
+    ("float-tuned", "float-tuned", None, 90.0, 32.0),
+    ("binary-1", "binary", 1.0, 75.0, 1.0),
+    ("uniform-4", "uniform", 4.0, 89.0, 4.0),
+    ("uniform-2", "uniform", 2.0, 85.0, 2.0),
+    ("pot-3", "pot", 3.0, 88.0, 3.0),
+    ("fisher-3.5", "fisher", 3.5, 90.0, 3.5),
+    ("fisher-2.5", "fisher", 2.5, 88.0, 2.4),
+    ("random-3.5-1", "random", 3.5, 86.0, 3.25),
+    ("random-3.5-2", "random", 3.5, 87.0, 3.3),
+    ("fisher-binary-2.5", "fisher-binary", 2.5, 87.0, 2.5),
+    ("fisher-binary-1.5", "fisher-binary", 1.5, 82.0, 1.5),
+    ("fisher-pot-2.5", "fisher-pot", 2.5, 80.0, 2.5),
+    ("own-1.75", "own", 1.75, 79.0, 1.75),
+    ("fisher-2.5-kd", "fisher", 2.5, 95.0, 2.4),
+)
+LAYERS = ("patch.stages.0.0", "patch.position.0", "blocks.0.attention.projection.0", "head")
 
 
 @pytest.fixture
 def results() -> pd.DataFrame:
-    rows = [
-        ("float-tuned", "float-tuned", 90.0, 32.0),
-        ("uniform-4", "uniform", 89.0, 4.0),
-        ("uniform-2", "uniform", 85.0, 2.0),
-        ("dnas-3", "dnas", 88.0, 2.9),
-    ]
+    table = pd.DataFrame(ROWS, columns=["cell", "method", "setting", "accuracy", "effective_bits"])
+    low, high = table["accuracy"] - 2, table["accuracy"] + 1
+    return table.assign(dataset="sim-a", accuracy_low=low, accuracy_high=high)
+
+
+@pytest.fixture
+def cells(results) -> pd.DataFrame:
+    return results[["cell", "method", "setting"]].assign(
+        draw=results["cell"].str.endswith("-2").astype(int),
+        distilled=results["cell"].str.endswith("-kd"),
+    )
+
+
+@pytest.fixture
+def layers() -> pd.DataFrame:
+    """Every cell of both datasets and seeds holds pot 3, but the head, and but fisher's at 2.5."""
+    special = {
+        "fisher-2.5": [("apot", 5), ("uniform", 2), ("pot", 3), ("float", 32)],
+        "fisher-binary-2.5": [("uniform", 8), ("binary", 1), ("binary", 1), ("uniform", 6)],
+    }
+    usual = [("pot", 3)] * 3 + [("uniform", 4)]
     return pd.DataFrame(
         [
-            {
-                "dataset": dataset,
-                "cell": cell,
-                "method": method,
-                "accuracy": accuracy,
-                "accuracy_low": accuracy - 2,
-                "accuracy_high": accuracy + 1,
-                "effective_bits": bits,
-                "effective_bits_low": bits,
-                "effective_bits_high": bits,
-            }
+            (dataset, seed, cell, layer, scheme, bits, weights)
             for dataset in ("sim-a", "nmnist")
-            for cell, method, accuracy, bits in rows
-        ]
+            for seed in (0, 1)
+            for cell, *_ in ROWS
+            for layer, (scheme, bits), weights in zip(
+                (*LAYERS, "blocks.0.attention: attention"),
+                (*special.get(cell, usual), ("", 0)),
+                (18, 36, 64, 10, 0),
+                strict=True,
+            )
+        ],
+        columns=["dataset", "seed", "cell", "layer", "scheme", "bits", "weights"],
     )
 
 
@@ -88,40 +127,151 @@ def test_recordings_without_events_stay_white():
     assert all((np.asarray(panel.images[0].get_array()) == 1).all() for panel in panels)
 
 
-def test_panels_bars_and_band(results):
-    figure = accuracy_against_bits(results)
-    stand_in, recorded = figure.axes
-    assert "stand-in" in stand_in.get_title() and "sim-a" in stand_in.get_title()
-    assert recorded.get_title() == "nmnist"
-    assert "bits" in stand_in.get_xlabel() and "%" in stand_in.get_ylabel()
-    uniform, searched = stand_in.containers
-    assert uniform.lines[0].get_xydata().tolist() == [[2.0, 85.0], [4.0, 89.0]]
-    assert searched.lines[0].get_xydata().tolist() == [[2.9, 88.0]]
-    vertical = [segment.tolist() for segment in searched.lines[2][1].get_segments()]
-    assert vertical == [[[2.9, 86.0], [2.9, 89.0]]]
-    (band,) = stand_in.patches
+def test_places_move_no_further_than_they_must():
+    places = np.array([4.0, 2.0, 3.0, 3.01, 2.99])
+    moved = moved_apart(places, 0.2)
+    assert moved[:2].tolist() == [4.0, 2.0]
+    np.testing.assert_allclose(moved[2:], [2.8, 3.0, 3.2])  # as given: they are as good as alike
+    assert moved_apart(places, 0.0).mean() == pytest.approx(places.mean())
+
+
+def drawn(figure: Figure) -> dict[tuple[str, bool], list[list[float]]]:
+    """Marked points [bits, accuracy] by colour and whether the marker is hollow."""
+    found = {}
+    for bars in figure.axes[0].containers:
+        points = bars.lines[0]
+        key = (to_hex(points.get_color()).upper(), points.get_markerfacecolor() == "white")
+        found[key] = points.get_xydata().tolist()
+    return found
+
+
+def colour(name: str) -> str:
+    return STYLES[name].colour
+
+
+def test_points_are_the_data_without_distilled_rows_and_ablations(results):
+    own = style_of("own", ["own"]).colour
+    assert drawn(accuracy_against_bits(results)) == {
+        (colour("binary"), False): [[1.0, 75.0]],
+        (colour("uniform"), False): [[4.0, 89.0], [2.0, 85.0]],
+        (colour("pot"), False): [[3.0, 88.0]],
+        (colour("fisher"), False): [[3.5, 90.0], [2.4, 88.0]],
+        (colour("fisher"), True): [[2.5, 87.0], [1.5, 82.0]],
+        (colour("random"), False): [[3.275, 86.5]],  # the mean of two draws
+        (colour("random"), True): [],
+        (own, False): [[1.75, 79.0]],
+        (own, True): [],
+    }
+
+
+def test_lines_join_a_search_and_interpolate_single_schemes(results):
+    (axes,) = accuracy_against_bits(results).axes
+    lines = {
+        (to_hex(line.get_color()).upper(), line.get_linestyle()): line.get_xydata().tolist()
+        for line in axes.lines
+        if line.get_linestyle() in ("-", ":") and line.get_marker() == "None"
+    }
+    # through binary's budgets, and through the search without it where there are both
+    assert lines[colour("fisher"), "-"] == [[1.5, 82.0], [2.4, 88.0], [3.5, 90.0]]
+    assert lines[colour("uniform"), ":"] == [[1.0, 75.0], [2.0, 85.0], [4.0, 89.0]]
+    assert lines[colour("pot"), ":"] == [[1.0, 75.0], [3.0, 88.0]]
+
+
+def test_bars_and_band_are_the_intervals(results):
+    (axes,) = accuracy_against_bits(results).axes
+    (pot,) = (bars for bars in axes.containers if bars.lines[0].get_marker() == "s")
+    vertical = [segment.tolist() for segment in pot.lines[2][0].get_segments()]
+    assert vertical == [[[3.0, 86.0], [3.0, 89.0]]]
+    (band,) = axes.patches
     assert (band.get_y(), band.get_y() + band.get_height()) == (88.0, 91.0)
 
 
-def test_a_method_looks_alike_in_every_panel(results):
+def test_a_figure_says_what_it_shows(results):
     figure = accuracy_against_bits(results)
-    for axes in figure.axes:
-        for bars, method in zip(axes.containers, ("uniform", "dnas"), strict=True):
-            assert to_hex(bars.lines[0].get_color()).upper() == STYLES[method].colour
-            assert bars.lines[0].get_marker() == STYLES[method].marker
+    (axes,) = figure.axes
+    assert axes.get_title() == "sim-a\n(simulated stand-in data)"
+    assert "bits" in axes.get_xlabel() and "%" in axes.get_ylabel()
+    (legend,) = figure.legends
+    assert "ablations only: fisher-pot" in legend.get_title().get_text()
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert "random: mixed, by chance (mean of 2 draws)" in labels
+    assert labels[-1].startswith("hollow")
+    recorded = accuracy_against_bits(results.assign(dataset="nmnist").head(6))
+    assert recorded.axes[0].get_title() == "nmnist"
+    assert "hollow" not in str(recorded.legends[0].get_texts())
 
 
-def test_every_method_has_its_own_colour_and_marker():
+def test_points_at_equal_bits_are_moved_apart(results):
+    results.loc[results["method"] == "pot", "effective_bits"] = 4.0
+    points = drawn(accuracy_against_bits(results))
+    ((uniform, _), _), ((pot, _),) = points[colour("uniform"), False], points[colour("pot"), False]
+    assert uniform < 4.0 < pot
+    assert (uniform + pot) / 2 == pytest.approx(4.0)
+    assert pot - uniform == pytest.approx(GAP * 3)
+
+
+def test_every_method_and_scheme_has_its_own_colour_and_marker():
+    assert set(SCHEMES) | set(SEARCHES) <= set(STYLES)
     methods = [*STYLES, "new", "newer"]
     styles = [style_of(method, methods) for method in methods]
-    assert len({style.colour for style in styles}) == len({style.marker for style in styles})
+    assert len({style.colour for style in styles}) == len(methods)
     assert len({style.marker for style in styles}) == len(methods)
     assert style_of("newer", methods) == ("newer", *OTHERS[1])
 
 
-def test_png_is_the_same_bytes_and_the_size_asked_for(results, recordings):
+def test_a_row_belongs_to_the_search_that_its_name_begins_with():
+    rows = ["fisher-binary", "fisher", "fisher-binary-pot", "fish", "other-binary"]
+    assert [search_of(row, rows) for row in rows] == [
+        ("fisher", "binary"),
+        ("fisher", ""),
+        ("fisher", "binary-pot"),
+        ("fish", ""),
+        ("other-binary", ""),
+    ]
+
+
+def test_assignments_show_every_network_of_a_search(layers, cells):
+    figure = assignments(layers, cells, "fisher")
+    stand_in, recorded = figure.axes
+    assert "stand-in" in stand_in.get_title()
+    assert recorded.get_title() == "nmnist"
+    budgets = [text.get_text() for text in stand_in.get_yticklabels()]
+    assert budgets == ["3.5", "2.5", "2.5 + binary", "1.5 + binary"]
+    names = [text.get_text() for text in stand_in.get_xticklabels()]
+    assert names == ["conv1", "position", "proj", "head"]
+    usual = [["3", "3", "3", "4"]] * 2  # seeds
+    for axes in figure.axes:
+        digits = np.array([text.get_text() for text in axes.texts]).reshape(-1, len(LAYERS))
+        assert digits.tolist() == [
+            *usual,
+            *[["5", "2", "3", "32"]] * 2,
+            *[["8", "1", "1", "6"]] * 2,
+            *usual,
+        ]
+
+
+def test_a_scheme_has_the_colour_of_its_line(layers, cells):
+    axes = assignments(layers, cells, "fisher").axes[0]
+    rows = [
+        [to_hex(each).upper() for each in mesh.get_array().reshape(-1, 3)]
+        for mesh in axes.collections
+    ]
+    assert rows[0] == [colour("pot")] * 3 + [colour("uniform")]
+    assert rows[2] == [colour(scheme) for scheme in ("apot", "uniform", "pot", "float")]
+    assert rows[4] == [colour(name) for name in ("uniform", "binary", "binary", "uniform")]
+
+
+def test_rows_of_assignments_are_draws_and_seeds(layers, cells):
+    figure = assignments(layers, cells, "random")
+    assert [len(axes.collections) for axes in figure.axes] == [4, 4]
+    (legend,) = figure.legends
+    assert legend.get_title().get_text().endswith("seed 0, 1 of draw 1, 2")
+
+
+def test_png_is_the_same_bytes_and_the_size_asked_for(results, layers, cells, recordings):
     for make in (
         lambda: accuracy_against_bits(results),
+        lambda: assignments(layers, cells, "fisher"),
         lambda: sample_recordings(recordings, "sim-a"),
     ):
         data = png(make())

@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hetspike"
 ORDER_IN_WORDS = """
     errors config names
     events.recordings events.simulator events.embedded events.recorded events
-    frames model linear levels quantizer cost train
-    search.space search.dnas search
-    evaluate stats tables figures claims study
+    frames model linear levels quantizer cost effort train
+    search.space search.random search.sensitivity search.fisher search.dnas search
+    evaluate stats comparison tables figures claims study
 """
 ORDER = ORDER_IN_WORDS.split()
 

@@ -1,20 +1,32 @@
 """Level sets worked out by hand, and what holds for every scheme and width."""
 
-from math import inf, sqrt
+from itertools import pairwise
+from math import sqrt
 
 import pytest
 
-from hetspike.levels import MAX_BITS, MIN_BITS, SCHEMES, power_of_two, power_of_two_log, uniform
+from hetspike.levels import (
+    SCHEMES,
+    additive_power_of_two,
+    binary,
+    power_of_two,
+    power_of_two_log,
+    uniform,
+)
 
-WIDTHS = range(MIN_BITS, MAX_BITS + 1)
+PAIRS = [(name, bits) for name, scheme in SCHEMES.items() for bits in scheme.widths]
+
+
+def test_binary_is_a_sign_without_zero():
+    assert binary(1) == ((1,), ())
 
 
 @pytest.mark.parametrize(
     ("bits", "magnitudes", "thresholds"),
     [
-        (2, (1,), (0.5,)),
-        (3, (1, 2, 3), (0.5, 1.5, 2.5)),
-        (4, (1, 2, 3, 4, 5, 6, 7), (0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5)),
+        (2, (0, 1), (0.5,)),
+        (3, (0, 1, 2, 3), (0.5, 1.5, 2.5)),
+        (4, (0, 1, 2, 3, 4, 5, 6, 7), (0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5)),
     ],
 )
 def test_uniform_by_hand(bits, magnitudes, thresholds):
@@ -24,11 +36,11 @@ def test_uniform_by_hand(bits, magnitudes, thresholds):
 @pytest.mark.parametrize(
     ("bits", "magnitudes", "thresholds"),
     [
-        (2, (1,), (1 / 2,)),
-        (3, (1 / 4, 1 / 2, 1), (1 / 8, 3 / 8, 3 / 4)),
+        (2, (0, 1), (1 / 2,)),
+        (3, (0, 1 / 4, 1 / 2, 1), (1 / 8, 3 / 8, 3 / 4)),
         (
             4,
-            (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1),
+            (0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1),
             (1 / 128, 3 / 128, 3 / 64, 3 / 32, 3 / 16, 3 / 8, 3 / 4),
         ),
     ],
@@ -47,11 +59,39 @@ def test_log_rounding_keeps_the_levels_and_moves_the_thresholds():
     assert levels.thresholds == pytest.approx((sqrt(2) / 8, sqrt(2) / 4, sqrt(2) / 2))
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("bits", WIDTHS)
+# terms {0, 1, 1/2, 1/8} + {0, 1/4}, and {0, 1, 1/4, 1/16} + {0, 1/2, 1/8, 1/32}
+@pytest.mark.parametrize(
+    ("bits", "unit", "multiples"),
+    [
+        (4, 1 / 8, (0, 1, 2, 3, 4, 6, 8, 10)),
+        (5, 1 / 32, (0, 1, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 32, 33, 36, 48)),
+    ],
+)
+def test_additive_power_of_two_by_hand(bits, unit, multiples):
+    magnitudes, thresholds = additive_power_of_two(bits)
+    assert magnitudes == tuple(unit * multiple for multiple in multiples)
+    assert thresholds == tuple(unit * (low + high) / 2 for low, high in pairwise(multiples))
+    assert len({sign * magnitude for magnitude in magnitudes for sign in (1, -1)}) == 2**bits - 1
+
+
+@pytest.mark.parametrize(
+    ("scheme", "widths"),
+    [
+        ("binary", [1]),
+        ("uniform", [2, 3, 4, 5, 6, 7, 8]),
+        ("pot", [2, 3, 4, 5, 6, 7, 8]),
+        ("pot-log", [2, 3, 4, 5, 6, 7, 8]),
+        ("apot", [4, 5]),
+    ],
+)
+def test_widths_of_every_scheme(scheme, widths):
+    assert list(SCHEMES[scheme].widths) == widths
+
+
+@pytest.mark.parametrize(("scheme", "bits"), PAIRS)
 def test_levels_fit_into_their_bits_and_thresholds_separate_them(scheme, bits):
-    magnitudes, thresholds = SCHEMES[scheme](bits)
-    assert 2 * len(magnitudes) + 1 <= 2**bits - 1  # both signs and zero
-    assert len(thresholds) == len(magnitudes)
-    edges = [*zip((0, *magnitudes), thresholds, (*magnitudes, inf), strict=False)]
-    assert all(below < threshold < above for below, threshold, above in edges)
+    magnitudes, thresholds = SCHEMES[scheme].levels(bits)
+    assert magnitudes[0] >= 0
+    assert len({sign * magnitude for magnitude in magnitudes for sign in (1, -1)}) <= 2**bits
+    gaps = zip(pairwise(magnitudes), thresholds, strict=True)
+    assert all(low < threshold < high for (low, high), threshold in gaps)

@@ -1,6 +1,7 @@
 """Quantizers against hand-worked numbers, torch's own fake quantization, and their properties."""
 
 from itertools import pairwise
+from math import copysign
 
 import pytest
 import torch
@@ -9,10 +10,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from hetspike.errors import UserError
-from hetspike.levels import MAX_BITS, MIN_BITS, SCHEMES
+from hetspike.levels import SCHEMES
 from hetspike.quantizer import (
     Choice,
     Quantizer,
+    RoundToLevel,
     boundary_choices,
     freeze,
     least_squares_scale,
@@ -21,8 +23,9 @@ from hetspike.quantizer import (
     single_scheme,
 )
 
-WIDTHS = range(MIN_BITS, MAX_BITS + 1)
-choices = st.builds(Choice, st.sampled_from(sorted(SCHEMES)), st.sampled_from(WIDTHS))
+BINARY = Choice("binary", 1)
+CHOICES = [Choice(name, bits) for name, scheme in SCHEMES.items() for bits in scheme.widths]
+choices = st.sampled_from(CHOICES)
 values = st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=40)
 scales = st.floats(0.01, 10)
 
@@ -39,6 +42,11 @@ def quantized(choice: Choice, scale: float, weights: list[float]) -> torch.Tenso
         return quantizer_of_scale(choice, scale)(torch.tensor([weights]))[0]
 
 
+def signed_levels(choice: Choice) -> list[float]:
+    magnitudes = SCHEMES[choice.scheme].levels(choice.bits).magnitudes
+    return sorted({sign * magnitude for magnitude in magnitudes for sign in (1, -1)})
+
+
 def tiny() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(
@@ -53,7 +61,20 @@ def test_power_of_two_by_hand():
     assert quantized(Choice("pot", 3), 2.0, weights).tolist() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("bits", WIDTHS)
+def test_binary_by_hand():
+    # no level is zero: a zero goes where its sign bit says
+    weights = [0.2, -0.3, 9.0, -9.0, 0.0, -0.0]
+    assert quantized(BINARY, 2.0, weights).tolist() == pytest.approx([2, -2, 2, -2, 2, -2])
+
+
+def test_additive_power_of_two_by_hand():
+    # scale 8: levels 0, 1, 2, 3, 4, 6, 8, 10; thresholds 0.5, ..., 3.5, 5, 7, 9
+    weights = [0.4, -0.6, 3.4, 3.6, -4.9, 5.1, 7.1, -99.0]
+    expected = [0, -1, 3, 4, -4, 6, 8, -10]
+    assert quantized(Choice("apot", 4), 8.0, weights).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("bits", SCHEMES["uniform"].widths)
 def test_uniform_equals_fake_quantize(bits):
     torch.manual_seed(bits)
     weight = torch.randn(8, 40)
@@ -99,6 +120,59 @@ def test_scale_gradient_by_hand():
     assert quantizer.log_scale.grad.item() == pytest.approx(-0.3 + 0.2 - 1.0)
 
 
+def test_binary_gradients_by_hand():
+    # s = 2: 0.6 -> 2 gives 1 - 0.3; -1.6 -> -2 gives -1 + 0.8; -10 -> -2, clipped, gives -1
+    quantizer = quantizer_of_scale(BINARY, 2.0)
+    quantizer.gradient_factor = 1.0
+    weight = torch.tensor([[0.6, -1.6, -10.0]], requires_grad=True)
+    quantizer(weight).sum().backward()
+    # d/d(log s) = s d/ds
+    assert quantizer.log_scale.grad.item() == pytest.approx(2 * (0.7 - 0.2 - 1.0))
+    assert weight.grad.tolist() == [[1, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("choice", "factor"),
+    [
+        (BINARY, 1 / 4),  # 16 weights, one positive level
+        (Choice("pot", 3), 1 / 48**0.5),  # three
+        (Choice("apot", 4), 1 / 112**0.5),  # seven
+    ],
+)
+def test_gradient_factor_counts_positive_levels(choice, factor):
+    assert Quantizer(torch.ones(2, 4, 4), choice).gradient_factor == pytest.approx(factor)
+
+
+@given(st.integers(0, 2**16))
+@settings(max_examples=20)
+def test_scale_of_binary_is_the_mean_magnitude(seed):
+    torch.manual_seed(seed)
+    weight = torch.randn(4, 3, 5)
+    scale = Quantizer(weight, BINARY).log_scale.detach().exp()
+    assert torch.allclose(scale, weight.abs().mean((1, 2)))
+
+
+# 40 starts are too few for the many equal steps of these widths; log rounding is not to the
+# nearest level, so that rounding again at the best scale for the levels may raise the error
+LOOSE = {"pot-log", Choice("uniform", 7), Choice("uniform", 8)}
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: f"{choice.scheme}-{choice.bits}")
+def test_least_squares_scale_is_as_good_as_a_fine_grid(choice):
+    torch.manual_seed(0)
+    rows = torch.randn(6, 512)
+    levels, thresholds = map(torch.tensor, SCHEMES[choice.scheme].levels(choice.bits))
+
+    def error(scale: torch.Tensor) -> torch.Tensor:
+        rounded = RoundToLevel.apply(rows / scale[:, None], levels, thresholds)
+        return (scale[:, None] * rounded - rows).square().sum(1)
+
+    top = rows.abs().amax(1) / levels[-1]
+    grid = torch.stack([error(share * top) for share in torch.linspace(0.1, 1.5, 3000)])
+    ours, best = error(least_squares_scale(rows, levels, thresholds)).sum(), grid.amin(0).sum()
+    assert ours <= best * (1.06 if LOOSE & {choice, choice.scheme} else 1.01)
+
+
 def test_least_squares_scale_finds_the_scale_that_the_weights_were_made_with():
     levels, thresholds = torch.tensor([0.0, 0.25, 0.5, 1.0]), torch.tensor([0.125, 0.375, 0.75])
     rows = torch.tensor([[0.3, -0.6, 1.2, 0.0], [1.0, 0.5, -0.25, 1.0]])
@@ -120,26 +194,28 @@ def test_odd_symmetric(choice, scale, weights):
 
 @given(choices, scales, values)
 def test_monotone(choice, scale, weights):
-    assert (quantized(choice, scale, sorted(weights)).diff() >= 0).all()
+    # binary tells -0.0 from 0.0, sorted() alone does not
+    ascending = sorted(weights, key=lambda weight: (weight, copysign(1, weight)))
+    assert (quantized(choice, scale, ascending).diff() >= 0).all()
 
 
 @given(choices, scales)
 @settings(max_examples=30)
-def test_at_most_two_to_the_bits_minus_one_levels(choice, scale):
+def test_at_most_two_to_the_bits_levels(choice, scale):
     sweep = torch.linspace(-2, 2, 4001) * scale * 2 ** (choice.bits - 1)
-    assert len(quantized(choice, scale, sweep.tolist()).unique()) <= 2**choice.bits - 1
+    assert len(quantized(choice, scale, sweep.tolist()).unique()) <= 2**choice.bits
 
 
 @given(choices, scales, values)
 def test_error_is_at_most_half_the_widest_gap_or_what_is_clipped(choice, scale, weights):
-    magnitudes = (0.0, *SCHEMES[choice.scheme](choice.bits).magnitudes)
-    gap = max(high - low for low, high in pairwise(magnitudes))
+    levels = signed_levels(choice)
+    gap = max(high - low for low, high in pairwise(levels))
     # log rounding may miss the nearest level: by (2 - sqrt 2) of the lower one at the worst
     worst = gap * (0.5858 if choice.scheme == "pot-log" else 0.5)
     if choice.scheme == "pot-log":
-        worst = max(worst, magnitudes[1] * 2**-0.5)
+        worst = max(worst, min(level for level in levels if level > 0) * 2**-0.5)
     weight = torch.tensor(weights)
-    clipped = (weight.abs() - scale * magnitudes[-1]).clamp_min(0)
+    clipped = (weight.abs() - scale * levels[-1]).clamp_min(0)
     error = (quantized(choice, scale, weights) - weight).abs()
     assert (error <= torch.maximum(clipped, torch.tensor(scale * worst)) * 1.0001 + 1e-6).all()
 
@@ -150,7 +226,8 @@ def test_scale_stays_positive_under_violent_training(choice, seed):
     torch.manual_seed(seed)
     weight = torch.randn(3, 20)
     quantizer = Quantizer(weight, choice)
-    optimizer = torch.optim.SGD(quantizer.parameters(), lr=10.0)
+    # the study's optimizer, whose steps are bounded: without a zero level the gradient grows with s
+    optimizer = torch.optim.AdamW(quantizer.parameters(), lr=3.0)
     for _ in range(5):
         optimizer.zero_grad()
         (quantizer(weight) * torch.randn_like(weight)).sum().backward()
@@ -161,6 +238,11 @@ def test_scale_stays_positive_under_violent_training(choice, seed):
 def test_zero_channel_stays_zero():
     quantizer = Quantizer(torch.zeros(2, 5), Choice("pot", 4))
     assert torch.equal(quantizer(torch.zeros(2, 5)), torch.zeros(2, 5))
+
+
+def test_zero_channel_becomes_negligible_in_binary():
+    quantizer = Quantizer(torch.zeros(2, 5), BINARY)
+    assert (quantizer(torch.zeros(2, 5)).abs() <= 1.01e-8).all()
 
 
 def test_quantize_leaves_the_model_alone_and_names_its_layers():
@@ -198,7 +280,11 @@ def test_boundary_layers():
     [
         ({"7": Choice("pot", 3)}, "layer '7'"),
         ({"0": Choice("cubic", 3)}, "unknown scheme 'cubic'"),
-        ({"0": Choice("pot", 9)}, "2 to 8 bits"),
+        ({"0": Choice("pot", 9)}, "9 bits: pot takes 2 to 8 bits"),
+        ({"0": Choice("uniform", 1)}, "1 bits: uniform takes 2 to 8 bits"),
+        ({"0": Choice("apot", 3)}, "3 bits: apot takes 4 to 5 bits"),
+        ({"0": Choice("apot", 6)}, "6 bits: apot takes 4 to 5 bits"),
+        ({"0": Choice("binary", 2)}, "2 bits: binary takes 1 to 1 bits"),
     ],
 )
 def test_what_cannot_be_quantized_is_said(assignment, message):

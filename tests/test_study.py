@@ -26,7 +26,7 @@ def test_the_default_study_is_the_papers_comparison():
     study = parse_study(DEFAULT)
     assert [cell.name for cell in study.cells] == [
         *("float", "float-tuned", "uniform-2", "uniform-3", "uniform-4", "uniform-8"),
-        *("pot-3", "pot-4", "dnas-3.67", "dnas-3.14", "dnas-2.5"),
+        *("pot-3", "pot-4", "fisher-3.67", "fisher-3.14", "fisher-2.5", "dnas-3.14"),
     ]
     assert study.seeds == (0, 1, 2)
     assert all(name.startswith("sim-") for name in study.datasets)
@@ -54,9 +54,9 @@ def changed(path: str, value: object) -> dict:
     ("path", "value", "message"),
     [
         ("datasets.mnist", DEFAULT["datasets"]["sim-gestures"], "unknown dataset 'mnist': use one"),
-        ("schemes.cubic", [3], "unknown scheme 'cubic': use one of uniform, pot"),
+        ("schemes.cubic", [3], "unknown scheme 'cubic': use one of binary, uniform"),
         ("candidates.cubic", [3], "unknown scheme 'cubic'"),
-        ("searches.magic", {"budgets": [3], "settings": {}}, "unknown search 'magic'"),
+        ("searches.dnas.search", "magic", "unknown search 'magic': use one of random"),
         ("learning_rate", 1.0, "unknown key 'learning_rate': remove it"),
         ("qat.epoch", 3, "unknown key 'qat.epoch'"),
         ("datasets.sim-gestures.source.sed", 1, "key 'datasets.sim-gestures.source.sed'"),
@@ -66,7 +66,17 @@ def changed(path: str, value: object) -> dict:
         ("searches.dnas.settings.speed", 2, "unknown key 'searches.dnas.settings.speed'"),
         ("searches.dnas.budgets", [1.5], "budget 1.5 is out of reach, .* 2 to 8"),
         ("searches.dnas.budgets", [9], "budget 9 is out of reach"),
-        ("schemes.pot", [9], "key 'schemes.pot.0': .* 8, not 9"),
+        ("schemes.pot", [9], "schemes.pot: 9 is not a width of pot, which takes 2 to 8 bits"),
+        ("candidates.binary", [1, 2], "candidates.binary: 2 is not a width of binary"),
+        ("searches.dnas.candidates", {"apot": [3]}, "searches.dnas.candidates.apot: 3 is not"),
+        ("searches.dnas.draws", 0, "key 'searches.dnas.draws'"),
+        ("searches.dnas.against", "random", "'random' is no row of searches"),
+        ("distillation", {"share": 2, "temperature": 1, "rows": []}, "key 'distillation.share'"),
+        (
+            "distillation",
+            {"share": 0.5, "temperature": 1, "rows": ["float"]},
+            "no row 'float' to repeat: use some of float-tuned, uniform-2",
+        ),
         ("qat.epochs", 0, "key 'qat.epochs': .* greater than 0, not 0"),
         ("qat.label_smoothing", 1.5, "key 'qat.label_smoothing'"),
         ("seeds", [], "key 'seeds'"),
@@ -78,3 +88,25 @@ def test_a_wrong_key_is_named_in_one_line(path, value, message):
     with pytest.raises(UserError, match=message) as caught:
         parse_study(changed(path, value))
     assert "\n" not in str(caught.value)
+
+
+def test_searches_name_their_rows_draws_and_counterparts():
+    study = parse_study(yaml.safe_load((CONFIG / "search.yaml").read_text()))
+    cells = {cell.name: cell for cell in study.cells}
+    assert {cells[f"random-2.5-{draw}"].draw for draw in (1, 2)} == {0, 1}
+    assert cells["fisher-binary-2.5"].against == "fisher-2.5"
+    assert cells["fisher-binary-2"].against == ""  # fisher has no such budget
+    assert cells["fisher-binary-2-kd"].against == "fisher-binary-2"
+    assert cells["fisher-binary-2-kd"].plain == "fisher-binary-2"
+    assert study.candidates_of("fisher") == study.candidates
+    assert study.candidates_of("fisher-uniform") == {"uniform": (2, 3, 4, 6, 8)}
+
+
+def test_studies_that_share_networks_agree_on_what_both_name():
+    search = yaml.safe_load((CONFIG / "search.yaml").read_text())
+    assert search["shares"] == DEFAULT["study"]
+    for key in ("datasets", "float_training", "qat", "boundary_layers", "candidates"):
+        assert search[key] == DEFAULT[key]
+    for name, plan in DEFAULT["searches"].items():
+        ours = {key: value for key, value in search["searches"][name].items() if key != "budgets"}
+        assert ours == {key: value for key, value in plan.items() if key != "budgets"}

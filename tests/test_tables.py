@@ -200,7 +200,7 @@ def test_presented_results(results):
 
 
 def test_captions_say_what_is_simulated(results, datasets):
-    assert "stand-in data (sim-a, sim-b)" in results_caption(results)
+    assert "simulated stand-ins" in results_caption(results)
     assert "stand-in" in datasets_caption(datasets)
     recorded = "nmnist"
     assert "stand-in" not in results_caption(results.assign(dataset=recorded))

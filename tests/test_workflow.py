@@ -130,7 +130,7 @@ def test_results_do_not_depend_on_the_number_of_cores(finished, tmp_path, cores)
 def test_the_results_table_holds_every_dataset_and_cell(finished):
     table = pd.read_csv(finished / "results/smoke/tables/results.csv")
     rows = list(table[["dataset", "cell"]].itertuples(index=False, name=None))
-    cells = ["float", "float-tuned", "uniform-2", "pot-3", "dnas-3.14"]
+    cells = ["float", "float-tuned", "uniform-2", "pot-3", "fisher-3.14", "dnas-3.14"]
     assert rows == [(dataset, cell) for dataset in SMOKE["datasets"] for cell in cells]
     assert [cell.name for cell in parse_study(SMOKE).cells] == cells
     assert (table["n"] == len(SMOKE["seeds"])).all()
@@ -142,23 +142,26 @@ def test_the_results_table_holds_every_dataset_and_cell(finished):
 @long_run
 def test_a_searched_network_keeps_its_budget(finished):
     table = pd.read_csv(finished / "results/smoke/tables/results.csv").set_index("cell")
-    assert (table.loc["dnas-3.14", "effective_bits_high"] <= 3.14).all()
+    assert (table.loc[["fisher-3.14", "dnas-3.14"], "effective_bits_high"] <= 3.14).all()
     assert (table.loc["uniform-2", "effective_bits"] == 2).all()
-    assignments = sorted((finished / "results/smoke/assignments").rglob("*.json"))
-    assert len(assignments) == len(SMOKE["datasets"]) * len(SMOKE["seeds"])
+    searches = sorted((finished / "results/smoke/searches").rglob("*.json"))
+    assert len(searches) == len(SMOKE["datasets"]) * len(SMOKE["seeds"]) * len(SMOKE["searches"])
     candidates = [("uniform", 2), ("uniform", 4), ("pot", 3)]
-    for path in assignments:
-        assert {tuple(choice) for choice in json.loads(path.read_text()).values()} <= {*candidates}
+    for path in searches:
+        found = json.loads(path.read_text())
+        assert {tuple(choice) for choice in found["assignment"].values()} <= {*candidates}
+        assert 0 < found["qat_runs"] < 1
 
 
 @long_run
 def test_predictions_cover_the_test_split_once(finished):
     for dataset, plan in SMOKE["datasets"].items():
-        table = pd.read_csv(finished / f"results/smoke/evaluation/{dataset}/predictions.csv")
-        networks = table.groupby(["cell", "seed"])
-        assert len(networks) == 1 + 5 * len(SMOKE["seeds"])  # the linear baseline has one seed
-        for _, network in networks:
-            assert network["recording"].tolist() == list(range(plan["source"]["test"]))
+        for seed in SMOKE["seeds"]:
+            folder = finished / f"results/smoke/evaluation/{dataset}/{seed}"
+            networks = pd.read_csv(folder / "predictions.csv").groupby("cell")
+            assert set(networks.groups) == {"linear", *(c.name for c in parse_study(SMOKE).cells)}
+            for _, network in networks:
+                assert network["recording"].tolist() == list(range(plan["source"]["test"]))
 
 
 @long_run
@@ -203,7 +206,7 @@ def test_a_second_run_has_nothing_to_do(moved):
 
 
 REPORT = {"tables": 1, "figures": 1}
-AFTER_TRAINING = REPORT | {"evaluate": 2}
+AFTER_TRAINING = REPORT | {"evaluate": 4}
 
 
 @long_run
@@ -214,10 +217,10 @@ AFTER_TRAINING = REPORT | {"evaluate": 2}
         ("src/hetspike/tables.py", REPORT),
         ("src/hetspike/figures.py", {"figures": 1, "samples": 2}),
         ("src/hetspike/evaluate.py", AFTER_TRAINING),
-        ("src/hetspike/search/dnas.py", AFTER_TRAINING | {"search": 4, "quantize": 4}),
-        ("src/hetspike/quantizer.py", AFTER_TRAINING | {"search": 4, "quantize": 16}),
+        ("src/hetspike/search/dnas.py", AFTER_TRAINING | {"search": 8, "quantize": 8}),
+        ("src/hetspike/quantizer.py", AFTER_TRAINING | {"search": 8, "quantize": 20}),
         ("src/hetspike/linear.py", AFTER_TRAINING | {"linear": 2}),
-        ("workflow/scripts/train_quantized.py", AFTER_TRAINING | {"quantize": 16}),
+        ("workflow/scripts/train_quantized.py", AFTER_TRAINING | {"quantize": 20}),
     ],
 )
 def test_an_edited_file_reruns_what_follows_from_it(moved, file, again):
@@ -242,13 +245,16 @@ def other_slices(study: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "again"),
     [
-        (faster_qat, AFTER_TRAINING | {"quantize": 16}),
-        (one_more_seed, AFTER_TRAINING | {"train_float": 2, "search": 2, "quantize": 8}),
+        (faster_qat, AFTER_TRAINING | {"quantize": 20}),
+        (
+            one_more_seed,
+            AFTER_TRAINING | {"train_float": 2, "search": 4, "quantize": 10, "evaluate": 2},
+        ),
         (
             other_slices,
             REPORT
-            | {"frames": 1, "linear": 1, "train_float": 2, "search": 2, "quantize": 8}
-            | {"evaluate": 1},
+            | {"frames": 1, "linear": 1, "train_float": 2, "search": 4, "quantize": 10}
+            | {"evaluate": 2},
         ),
     ],
 )
@@ -283,7 +289,7 @@ def unknown_scheme(study: dict[str, Any]) -> None:
 
 
 def unknown_search(study: dict[str, Any]) -> None:
-    study["searches"]["hawq"] = study["searches"].pop("dnas")
+    study["searches"]["dnas"]["search"] = "hawq"
 
 
 def unknown_key(study: dict[str, Any]) -> None:
@@ -318,8 +324,8 @@ def budget_out_of_reach(study: dict[str, Any]) -> None:
     ("fault", "words"),
     [
         (unknown_dataset, ["datasets.dvs-gestures", "use one of", "sim-gestures"]),
-        (unknown_scheme, ["schemes.powers", "use one of uniform, pot"]),
-        (unknown_search, ["searches.hawq", "use one of dnas"]),
+        (unknown_scheme, ["schemes.powers", "use one of binary, uniform, pot"]),
+        (unknown_search, ["searches.dnas.search", "use one of random, sensitivity"]),
         (unknown_key, ["unknown key 'qat.momentum'", "remove it"]),
         (unknown_key_of_a_dataset, ["'datasets.sim-gestures.source.subjects'", "remove it"]),
         (missing_key, ["key 'study' is missing", "add it"]),
@@ -357,7 +363,7 @@ def test_a_budget_that_only_the_network_shows_to_be_out_of_reach(project):
     study["boundary_layers"] = "8-bit"
     study["searches"] = deepcopy(SMOKE["searches"])
     study["searches"]["dnas"]["budgets"] = [2.01]
-    wanted = "results/smoke/assignments/sim-gestures/0/dnas-2.01.json"
+    wanted = "results/smoke/searches/sim-gestures/0/dnas-2.01.json"
     line = complaint(project, study, wanted)
     assert "budget 2.01 is out of reach" in line
     assert "change `budgets` or `candidates`" in line
@@ -459,6 +465,7 @@ def test_the_study_of_recordings_is_valid():
         "uniform-2",
         "uniform-4",
         "pot-4",
+        "fisher-3.14",
         "dnas-3.14",
     ]
 

@@ -5,6 +5,7 @@ grey.
 """
 
 import io
+from textwrap import wrap
 from typing import NamedTuple
 
 import numpy as np
@@ -12,17 +13,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from hetspike.events.recordings import Recordings
 from hetspike.frames import frames
-from hetspike.names import FLOAT_TUNED, is_stand_in
+from hetspike.levels import SCHEMES
+from hetspike.names import DISTILLED, FLOAT_TUNED, is_stand_in
 
 
 class Style(NamedTuple):
-    """How a method looks in every figure, and what it is called there."""
+    """How a method or a scheme looks in every figure, and what it is called there."""
 
     label: str
     colour: str
@@ -30,13 +34,28 @@ class Style(NamedTuple):
 
 
 STYLES = {
-    "float": Style("float", "#999999", "P"),
+    "float": Style("float", "#BBBBBB", "P"),
     "float-tuned": Style("float, tuned as long as the others", "#000000", "*"),
-    "uniform": Style("uniform, one width", "#0072B2", "o"),
-    "pot": Style("power of two, one width", "#E69F00", "s"),
-    "dnas": Style("mixed, searched (DNAS)", "#D55E00", "D"),
+    # schemes: a colour is a method's line in one figure and a layer's scheme in another
+    "binary": Style("binary", "#CC79A7", "h"),
+    "uniform": Style("uniform", "#0072B2", "o"),
+    "pot": Style("power of two", "#E69F00", "s"),
+    "pot-log": Style("power of two, log rounding", "#882255", "<"),
+    "apot": Style("additive power of two", "#F0E442", "p"),
+    # searches
+    "fisher": Style("fisher: mixed, by Fisher information", "#009E73", "^"),
+    "sensitivity": Style("sensitivity: mixed, by Hessian trace", "#56B4E9", "v"),
+    "dnas": Style("dnas: mixed, by gradient descent", "#D55E00", "D"),
+    "random": Style("random: mixed, by chance", "#777777", "X"),
 }
-OTHERS = (("#009E73", "^"), ("#CC79A7", "v"), ("#56B4E9", "X"))  # methods added later, in order
+# rows of a study under names of their own, in order
+OTHERS = (("#332288", ">"), ("#661100", "d"), ("#117733", "H"))
+
+BINARY = "binary"
+GAP = 0.013  # least distance between two points, of the range of bits
+CELL_WIDTH, CELL_HEIGHT = 0.17, 0.15  # inches, of a layer in a network
+BLOCK_GAP = 0.6  # between the networks of two budgets, in rows
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue
 
 BRIGHTER, DARKER = "#0072B2", "#D55E00"
 SLICES = 6
@@ -107,57 +126,285 @@ def sample_recordings(recordings: Recordings, title: str) -> Figure:
     return figure
 
 
-def _accuracy_panel(axes: Axes, results: pd.DataFrame, methods: list[str]) -> None:
-    band = results[results["cell"] == FLOAT_TUNED].iloc[0]
-    reference = style_of(band["method"], methods)
-    axes.axhspan(
-        band["accuracy_low"], band["accuracy_high"], color=reference.colour, alpha=0.12, lw=0
+def search_of(row: str, rows: list[str]) -> tuple[str, str]:
+    """The search that a row belongs to, and what its name adds: its candidates are others.
+
+    >>> search_of("fisher-binary", ["fisher", "fisher-binary"])
+    ('fisher', 'binary')
+    """
+    for other in sorted(rows, key=len):
+        if row.startswith(f"{other}-"):
+            return other, row.removeprefix(f"{other}-")
+    return row, ""
+
+
+def titled(dataset: str) -> str:
+    """A dataset's name, and that it is a stand-in where it is one."""
+    return f"{dataset}\n(simulated stand-in data)" if is_stand_in(dataset) else dataset
+
+
+def moved_apart(places: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+    """Places [N] with at least `gap` between any two, moved as little as that takes.
+
+    Least squares: with the gaps taken off, the sorted places may stay the same but not fall.
+    What is alike to a twentieth keeps its order.
+
+    >>> moved_apart(np.array([2.0, 3.0, 3.0]), gap=0.5).tolist()
+    [2.0, 2.75, 3.25]
+    """
+    order = np.argsort((20 * places).round(), kind="stable")
+    gaps = gap * np.arange(len(places))
+    moved = np.empty_like(places)
+    moved[order] = isotonic_regression(places[order] - gaps).x + gaps
+    return moved
+
+
+def _points(results: pd.DataFrame) -> pd.DataFrame:
+    """What is drawn: a row per method and setting, with the columns search, addition and draws.
+
+    Draws of a search are averaged, and their intervals: a mean's own interval would be narrower.
+    """
+    measured = [f"accuracy{end}" for end in ("", "_low", "_high")] + ["effective_bits"]
+    shown = results[results["setting"].notna() & ~results["cell"].str.endswith(DISTILLED)]
+    draws = shown.groupby(["method", "setting"], sort=False)
+    points = draws[measured].mean().assign(draws=draws.size()).reset_index()
+    searches = [row for row in points["method"].unique() if row not in SCHEMES]
+    names = [(row, "") if row in SCHEMES else search_of(row, searches) for row in points["method"]]
+    points[["search", "addition"]] = pd.DataFrame(names, index=points.index)
+    return points.sort_values("search", key=lambda each: pd.factorize(each)[0], kind="stable")
+
+
+def _draw_points(axes: Axes, points: pd.DataFrame, style: Style, *, hollow: bool = False) -> None:
+    axes.errorbar(
+        points["place"],
+        points["accuracy"],
+        yerr=[
+            points["accuracy"] - points["accuracy_low"],
+            points["accuracy_high"] - points["accuracy"],
+        ],
+        ls="none",
+        color=style.colour,
+        marker=style.marker,
+        markersize=6.5,
+        markerfacecolor="white" if hollow else style.colour,
+        markeredgecolor=style.colour if hollow else "white",
+        markeredgewidth=1.2 if hollow else 0.6,
+        elinewidth=0.8,
+        zorder=3,
     )
-    axes.axhline(band["accuracy"], color=reference.colour, lw=1, ls="--", label=reference.label)
-    for method, rows in results[results["effective_bits"] < 32].groupby("method", sort=False):
-        style = style_of(str(method), methods)
-        rows = rows.sort_values("effective_bits")
-        around = [
-            [rows[each] - rows[f"{each}_low"], rows[f"{each}_high"] - rows[each]]
-            for each in ("effective_bits", "accuracy")
-        ]
-        axes.errorbar(
-            rows["effective_bits"],
-            rows["accuracy"],
-            xerr=around[0],
-            yerr=around[1],
-            label=style.label,
-            color=style.colour,
-            marker=style.marker,
-            markersize=6,
-            markeredgecolor="white",
-            lw=1,
-            elinewidth=1,
+
+
+def _draw_scheme(axes: Axes, points: pd.DataFrame, scheme: str, style: Style) -> None:
+    """A scheme at its widths; one bit is where every scheme's line starts, as in `comparison`."""
+    _draw_points(axes, points[points["method"] == scheme], style)
+    line = points[points["method"].isin([scheme, BINARY])].sort_values("setting")
+    axes.plot(line["place"], line["accuracy"], color=style.colour, lw=0.8, ls=":", zorder=1)
+
+
+def _draw_search(axes: Axes, points: pd.DataFrame, style: Style) -> None:
+    """A search over budgets: one line, which goes on with binary where it stops without."""
+    with_binary = points["addition"] == BINARY
+    _draw_points(axes, points[~with_binary], style)
+    _draw_points(axes, points[with_binary], style, hollow=True)
+    line = points.sort_values("addition").drop_duplicates("setting").sort_values("setting")
+    axes.plot(line["place"], line["accuracy"], color=style.colour, lw=1.4, zorder=2)
+
+
+def _draw_reference(axes: Axes, results: pd.DataFrame) -> None:
+    row = results[results["cell"] == FLOAT_TUNED].iloc[0]
+    colour = STYLES[FLOAT_TUNED].colour
+    axes.axhspan(row["accuracy_low"], row["accuracy_high"], color=colour, alpha=0.08, lw=0)
+    axes.axhline(row["accuracy"], color=colour, lw=1, ls="--", zorder=1)
+
+
+def _legend_line(method: str, style: Style, draws: int) -> Line2D:
+    single = method in SCHEMES
+    label = f"{style.label} in every layer" if single else style.label
+    return Line2D(
+        [],
+        [],
+        color=style.colour,
+        marker=style.marker,
+        ls=":" if single else "-",
+        lw=0.8 if single else 1.4,
+        label=f"{label} (mean of {draws} draws)" if draws > 1 else label,
+    )
+
+
+def _accuracy_legend(
+    figure: Figure, points: pd.DataFrame, styles: dict[str, Style], left_out: list[str]
+) -> None:
+    reference = STYLES[FLOAT_TUNED]
+    handles = [Line2D([], [], color=reference.colour, lw=1, ls="--", label=reference.label)]
+    for search, draws in points.groupby("search", sort=False)["draws"].max().items():
+        handles.append(_legend_line(str(search), styles[str(search)], draws))
+    if (points["addition"] == BINARY).any():
+        hollow = Line2D([], [], color="black", marker="o", markerfacecolor="white", ls="none")
+        hollow.set_label("hollow: may choose binary as well")
+        handles.append(hollow)
+    notes = [
+        "95 % intervals; points that would cover each other are moved sideways",
+        "dotted: a single scheme interpolated between whole bits",
+    ]
+    if left_out:
+        notes += wrap(
+            f"in the table of ablations only: {', '.join(left_out)}", 105, break_on_hyphens=False
         )
-    axes.grid(color="#DDDDDD", lw=0.5)
-    axes.set_axisbelow(True)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(
+        handles=handles,
+        title="\n".join(notes),
+        title_fontsize="small",
+        fontsize="small",
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+    )
 
 
 def accuracy_against_bits(results: pd.DataFrame) -> Figure:
-    """Test accuracy of every quantized cell against its effective bits, a panel per dataset.
+    """Test accuracy of one dataset's quantized cells against their effective bits.
 
-    results: `tables.results_table`. Bars run from _low to _high (for bits the range
-    over seeds); the band is the reference's.
+    results: one dataset's rows of `tables.results_table`. Bars run from accuracy_low to _high; the
+    band is the reference's. Distilled cells are left out, and searches among other candidates,
+    except for those with binary, which go on where the search without it stops.
     """
-    datasets = list(results["dataset"].unique())
-    methods = list(results["method"].unique())
-    figure = Figure(figsize=(max(6.4, 0.6 + 3.2 * len(datasets)), 3.9), layout="constrained")
-    panels = figure.subplots(1, len(datasets), squeeze=False)[0]
-    for axes, dataset in zip(panels, datasets, strict=True):
-        _accuracy_panel(axes, results[results["dataset"] == dataset], methods)
-        axes.set_title(f"{dataset}\n(simulated stand-in data)" if is_stand_in(dataset) else dataset)
-        axes.set_xlabel("effective bits per weight")
-    panels[0].set_ylabel("test accuracy (%)")
-    handles, labels = panels[0].get_legend_handles_labels()
+    (dataset,) = results["dataset"].unique()
+    points = _points(results)
+    shown = points["addition"].isin(["", BINARY])
+    left_out = list(points.loc[~shown, "method"].unique())
+    points = points[shown].reset_index(drop=True)
+    bits = points["effective_bits"].to_numpy()
+    points["place"] = moved_apart(bits, GAP * max(np.ptp(bits), 1))
+    figure = Figure(figsize=(7.5, 5.8), layout="constrained")
+    axes = figure.subplots()
+    _draw_reference(axes, results)
+    searches = list(points["search"].unique())
+    styles = {search: style_of(search, searches) for search in searches}
+    for search, style in styles.items():
+        if search in SCHEMES:
+            _draw_scheme(axes, points, search, style)
+        else:
+            _draw_search(axes, points[points["search"] == search], style)
+    axes.grid(color="#DDDDDD", lw=0.5)
+    axes.set_axisbelow(True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(title=titled(dataset), xlabel="effective bits per weight", ylabel="test accuracy (%)")
+    _accuracy_legend(figure, points, styles, left_out)
+    return figure
+
+
+def layer_names(layers: list[str]) -> list[tuple[str, str]]:
+    """Part of the network and short name of each layer, in the order of the network.
+
+    >>> layer_names(["patch.stages.0.0", "patch.stages.2.0", "blocks.0.attention.q.0", "head"])
+    [('patch', 'conv1'), ('patch', 'conv2'), ('block 1', 'q'), ('', 'head')]
+    """
+    convolutions = [layer for layer in layers if ".stages." in layer]
+    names = []
+    for layer in layers:
+        first, *inner = [word for word in layer.split(".") if not word.isdigit()]
+        last = "proj" if inner and inner[-1] == "projection" else (inner or [first])[-1]
+        if layer in convolutions:
+            names.append((first, f"conv{convolutions.index(layer) + 1}"))
+        elif first == "blocks":
+            names.append((f"block {int(layer.split('.')[1]) + 1}", last))
+        else:
+            names.append((first if inner else "", last))
+    return names
+
+
+def _name_layers(axes: Axes, layers: list[str]) -> None:
+    """Layers below the axes, parts of the network above, gaps between the parts."""
+    names = layer_names(layers)
+    axes.set_xticks(np.arange(len(layers)) + 0.5, [name for _, name in names], rotation=90)
+    parts = pd.Series([part for part, _ in names])
+    centres = parts.index.to_series().groupby(parts, sort=False).mean() + 0.5
+    above = axes.secondary_xaxis("top")
+    above.set_xticks(list(centres), list(centres.index))
+    for side in (axes.xaxis, above.xaxis):
+        side.set_tick_params(length=0, labelsize="small")
+    above.spines[:].set_visible(False)
+    for boundary in np.flatnonzero(parts.ne(parts.shift())):
+        axes.axvline(float(boundary), color="white", lw=3)
+
+
+def _draw_network(axes: Axes, network: pd.DataFrame, top: float) -> None:
+    """One network as a row of cells [layers]: colour is the scheme, the digit is the bits."""
+    colours = np.array([[to_rgb(STYLES[scheme].colour) for scheme in network["scheme"]]])
+    edges = np.arange(len(network) + 1)
+    axes.pcolormesh(edges, [top, top + 1], colours, edgecolors="white", lw=0.5)
+    for place, (bits, colour) in enumerate(zip(network["bits"], colours[0], strict=True)):
+        axes.text(
+            place + 0.5,
+            top + 0.5,
+            str(bits),
+            color="white" if colour @ LUMINANCE < 0.5 else "black",
+            fontsize=7,
+            ha="center",
+            va="center_baseline",
+        )
+
+
+def _draw_networks(axes: Axes, chosen: pd.DataFrame) -> None:
+    """One dataset's networks, a block of rows per budget, a row per draw and seed."""
+    top, budgets = 0.0, {}
+    for (method, setting), block in chosen.groupby(["method", "setting"], sort=False):
+        networks = block.groupby(["draw", "seed"])
+        for place, (_, network) in enumerate(networks):
+            _draw_network(axes, network, top + place)
+        label = f"{setting:g} + binary" if str(method).endswith(f"-{BINARY}") else f"{setting:g}"
+        budgets[label] = top + len(networks) / 2
+        top += len(networks) + BLOCK_GAP
+    axes.set_ylim(top - BLOCK_GAP, 0)
+    axes.set_yticks(list(budgets.values()), list(budgets))
+    axes.tick_params(length=0, labelsize="small")
+    axes.spines[:].set_visible(False)
+
+
+def _assignments_legend(figure: Figure, chosen: pd.DataFrame) -> None:
+    schemes = set(chosen["scheme"])
+    rows = f"seed {', '.join(map(str, sorted(chosen['seed'].unique())))}"
+    if draws := chosen["draw"].max():
+        rows += f" of draw {', '.join(str(draw + 1) for draw in range(draws + 1))}"
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=len(datasets) + 1, frameon=False
+        handles=[
+            Patch(color=style.colour, label=style.label)
+            for scheme, style in STYLES.items()
+            if scheme in schemes
+        ],
+        title=f"digit: bits per weight; rows of a budget: {rows}",
+        title_fontsize="small",
+        fontsize="small",
+        loc="outside lower center",
+        ncols=len(schemes),
+        frameon=False,
     )
-    figure.suptitle("Accuracy against stored bits, with 95 % intervals")
+
+
+def assignments(layers: pd.DataFrame, cells: pd.DataFrame, search: str) -> Figure:
+    """What a search chose for each layer, with and without binary: a panel per dataset.
+
+    layers  layer, scheme, bits, weights, cell, dataset, seed (one row per operation)
+    cells   cell, method, setting, draw, distilled
+    """
+    rows = cells[~cells["distilled"] & cells["method"].isin([search, f"{search}-{BINARY}"])]
+    chosen = rows.merge(layers[layers["weights"] > 0], on="cell")  # in the order of `cells`
+    datasets = list(chosen["dataset"].unique())
+    networks = chosen.drop_duplicates(["cell", "seed"])
+    n_layers, n_blocks = chosen["layer"].nunique(), len(rows.groupby(["method", "setting"]))
+    height = (len(networks) + BLOCK_GAP * n_blocks) * CELL_HEIGHT
+    figure = Figure(
+        figsize=(max(6.4, 1.2 + len(datasets) * n_layers * CELL_WIDTH), 2 + height),
+        layout="constrained",
+    )
+    figure.suptitle(f"Scheme and bits of each layer, search: {search}")
+    panels = figure.subplots(1, len(datasets), squeeze=False, sharey=True)[0]
+    for axes, dataset in zip(panels, datasets, strict=True):
+        _draw_networks(axes, chosen[chosen["dataset"] == dataset])
+        _name_layers(axes, list(chosen["layer"].unique()))
+        axes.set_title(titled(dataset))
+    panels[0].set_ylabel("budget\n(bits per weight)")
+    _assignments_legend(figure, chosen)
     return figure

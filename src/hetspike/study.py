@@ -219,8 +219,9 @@ class Study(Settings):
             for bits in widths:
                 yield Cell(f"{scheme}-{bits}", scheme, bits)
         for row, plan in self.searches.items():
+            other = self.searches.get(plan.against or "")
             for budget in plan.budgets:
-                compared = plan.against and budget in self.searches[plan.against].budgets
+                compared = other is not None and budget in other.budgets
                 for draw in range(plan.draws):
                     which = f"{budget:g}-{draw + 1}" if plan.draws > 1 else f"{budget:g}"
                     against = f"{plan.against}-{which}" if compared else ""

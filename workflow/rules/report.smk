@@ -29,16 +29,29 @@ rule tables:
         "../scripts/write_tables.py"
 
 
+# a row named as another with an addition is the same search among other candidates
+BASE_SEARCHES = [
+    row
+    for row in STUDY.searches
+    if not any(row.startswith(f"{other}-") for other in STUDY.searches)
+]
+
+
 rule figures:
     input:
         code=code("workflow/scripts/write_figures.py"),
         results=RESULTS / "tables/results.csv",
+        layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
     output:
-        RESULTS / "figures/accuracy-bits.png",
+        expand(RESULTS / "figures/accuracy-{dataset}.png", dataset=DATASETS),
+        expand(RESULTS / "figures/assignments-{search}.png", search=BASE_SEARCHES),
     log:
         RESULTS / "logs/figures.log",
     conda:
         "../../environment.yml"
+    params:
+        cells=STUDY.cells,
+        searches=BASE_SEARCHES,
     script:
         "../scripts/write_figures.py"
 

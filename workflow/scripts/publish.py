@@ -7,6 +7,7 @@ from pathlib import Path
 from jobs import write_text
 
 RESULTS, DOCS = Path("results/default"), Path("docs")
+TABLES = ("claims", "results", "comparison", "datasets")
 MARKED = re.compile(r"(?<=<!-- summary -->\n).*(?=<!-- end of summary -->)", re.DOTALL)
 
 

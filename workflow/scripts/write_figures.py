@@ -1,11 +1,23 @@
-"""Accuracy against effective bits, a panel per dataset."""
+"""Accuracy against effective bits by dataset, and what every search chose for each layer."""
+
+from pathlib import Path
 
 import pandas as pd
 from jobs import beside, job
 
-from hetspike.figures import accuracy_against_bits, png
+from hetspike.figures import accuracy_against_bits, assignments, png
 
 with job(snakemake):
-    figure = accuracy_against_bits(pd.read_csv(snakemake.input.results))
-    with beside(snakemake.output[0]) as part:
-        part.write_bytes(png(figure))
+    results = pd.read_csv(snakemake.input.results)
+    layers = pd.concat(map(pd.read_csv, snakemake.input.layers), ignore_index=True)
+    cells = pd.DataFrame(snakemake.params.cells).rename(columns={"name": "cell"})
+    made = {
+        f"accuracy-{dataset}": accuracy_against_bits(rows)
+        for dataset, rows in results.groupby("dataset")
+    } | {
+        f"assignments-{search}": assignments(layers, cells, search)
+        for search in snakemake.params.searches
+    }
+    for output in snakemake.output:
+        with beside(output) as part:
+            part.write_bytes(png(made[Path(output).stem]))

@@ -1,0 +1,67 @@
+"""Seconds of every search of a study over those of one QAT run, on one dataset, in one process.
+
+make bench
+"""
+
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+import yaml
+
+from hetspike.events import DATASETS
+from hetspike.frames import frames
+from hetspike.model import Spikformer
+from hetspike.quantizer import Choice, quantize, single_scheme
+from hetspike.search import SEARCHES, load
+from hetspike.search.space import Space
+from hetspike.study import parse_study
+from hetspike.train import Samples, fit
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main(path: str) -> None:
+    torch.set_num_threads(1)
+    with open(path) as file:
+        study = parse_study(yaml.safe_load(file))
+    dataset, plan = next(iter(study.datasets.items()))
+    train, validation = (
+        Samples(
+            torch.from_numpy(frames(recordings, **plan.framing.model_dump())),
+            torch.from_numpy(recordings.labels),
+        )
+        for split, recordings in DATASETS[dataset](**plan.source).items()
+        if split != "test"
+    )
+    torch.manual_seed(0)
+    network = Spikformer(int(train.labels.max()) + 1, **plan.network.model_dump())
+    ternary = quantize(network, single_scheme(network, Choice("uniform", 2), {}))
+    qat = seconds(lambda: fit(ternary, train, validation, study.qat, seed=0))
+    print(f"{dataset}, {len(train.labels)} recordings, untrained network, one thread")
+    print(f"{'one QAT run':24} {qat:6.1f} s")
+    for row, search in study.searches.items():
+        candidates = study.candidates_of(row).items()
+        space = Space.of(
+            network,
+            tuple(Choice(scheme, bits) for scheme, widths in candidates for bits in widths),
+            search.budgets[0],
+            {},
+        )
+        settings = SEARCHES[search.search](**search.settings)
+        spent = seconds(
+            lambda search=search, space=space, settings=settings: load(search.search)(
+                network, train, validation, space, settings=settings, seed=0
+            )
+        )
+        label = f"{row}, {len(space.candidates)} candidates"
+        print(f"{label:24} {spent:6.1f} s  {spent / qat:5.2f} of a QAT run")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

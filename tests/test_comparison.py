@@ -1,0 +1,141 @@
+"""Searches against single schemes at equal bits, and ablations, on predictions worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hetspike.comparison import (
+    ABLATION_COLUMNS,
+    COMPARISON_COLUMNS,
+    ablation_table,
+    at_equal_bits,
+    comparison_table,
+)
+from hetspike.tables import (
+    ablations_caption,
+    comparison_caption,
+    present_ablations,
+    present_comparison,
+    to_latex,
+    to_markdown,
+)
+
+# cell -> (method, setting, searched, distilled, against), right or wrong of four recordings for two
+# seeds, bits of its one layer for two seeds
+STUDY = {
+    "float-tuned": (("float-tuned", None, False, False, ""), ["1111", "1111"], (32, 32)),
+    "binary-1": (("binary", 1.0, False, False, ""), ["0000", "0000"], (1, 1)),
+    "uniform-2": (("uniform", 2.0, False, False, ""), ["1100", "1100"], (2, 2)),
+    "uniform-4": (("uniform", 4.0, False, False, ""), ["1111", "1110"], (4, 4)),
+    "pot-4": (("pot", 4.0, False, False, ""), ["1000", "1000"], (4, 4)),
+    "fisher-3": (("fisher", 3.0, True, False, ""), ["1111", "1110"], (3, 2.5)),
+    "random-3-1": (("random", 3.0, True, False, ""), ["1100", "1100"], (3, 3)),
+    "random-3-2": (("random", 3.0, True, False, ""), ["1000", "1000"], (3, 3)),
+    "fisher-5": (("fisher", 5.0, True, False, ""), ["1111", "1111"], (5, 5)),
+    "fisher-3-kd": (("fisher", 3.0, True, True, "fisher-3"), ["1111", "1111"], (3, 2.5)),
+}
+CELLS = pd.DataFrame(
+    [(cell, *about) for cell, (about, _, _) in STUDY.items()],
+    columns=["cell", "method", "setting", "searched", "distilled", "against"],
+)
+PREDICTIONS = pd.DataFrame(
+    [
+        ("sim-a", cell, seed, recording, recording, 1, int(hit))
+        for cell, (_, hits, _) in STUDY.items()
+        for seed, row in enumerate(hits)
+        for recording, hit in enumerate(row)
+    ],
+    columns=["dataset", "cell", "seed", "recording", "group", "label", "prediction"],
+)
+LAYERS = pd.DataFrame(
+    [
+        ("sim-a", cell, seed, bits, 100)
+        for cell, (_, _, widths) in STUDY.items()
+        for seed, bits in enumerate(widths)
+    ],
+    columns=["dataset", "cell", "seed", "bits", "weights"],
+)
+EFFORTS = pd.DataFrame(
+    [("sim-a", "fisher-3", 0.1), ("sim-a", "fisher-3", 0.3), ("sim-a", "fisher-5", 0.1)]
+    + [("sim-a", "random-3-1", 0.0), ("sim-a", "random-3-2", 0.0)],
+    columns=["dataset", "cell", "qat_runs"],
+)
+
+
+@pytest.fixture
+def comparison() -> pd.DataFrame:
+    return comparison_table(PREDICTIONS, LAYERS, CELLS, EFFORTS, reference="float-tuned")
+
+
+def test_a_search_by_hand(comparison):
+    assert list(comparison.columns) == list(COMPARISON_COLUMNS)
+    row = comparison.set_index(["method", "setting"]).loc[("fisher", 3.0)]
+    assert row["effective_bits"] == 2.75
+    assert row["accuracy"] == 87.5 and row["n"] == 2  # 100 and 75 %
+    assert row["accuracy_sd"] == pytest.approx(25 / 2**0.5)
+    assert row["drop"] == 12.5
+    # uniform at 3 bits halfway from 2 to 4: (50 + 100) / 2; at 2.5 a quarter: 50 + 25 / 4
+    assert row["single"] == "uniform"
+    assert row["single_accuracy"] == pytest.approx((75 + 56.25) / 2)
+    assert row["gain"] == pytest.approx(87.5 - (75 + 56.25) / 2)
+    assert row["gain_low"] <= row["gain"] <= row["gain_high"]
+    assert row["qat_runs"] == pytest.approx(0.2)
+    assert np.isnan(row["draws_sd"])
+
+
+def test_draws_of_a_search_are_averaged(comparison):
+    row = comparison.set_index(["method", "setting"]).loc[("random", 3.0)]
+    assert (row["accuracy"], row["n"]) == (37.5, 4)
+    assert row["draws_sd"] == pytest.approx(25 / 2**0.5)  # between 50 and 25 %
+    assert row["drop"] == 62.5
+    assert row["gain"] == pytest.approx(37.5 - (75 + 62.5) / 2)
+
+
+def test_beyond_all_single_schemes_there_is_no_gain(comparison):
+    row = comparison.set_index(["method", "setting"]).loc[("fisher", 5.0)]
+    assert row["single"] == "" and np.isnan(row["gain"])
+    assert row["drop"] == 0
+
+
+def test_ablations_by_hand():
+    table = ablation_table(PREDICTIONS, CELLS)
+    assert list(table.columns) == list(ABLATION_COLUMNS)
+    (row,) = table.to_dict("records")
+    assert (row["cell"], row["against"]) == ("fisher-3-kd", "fisher-3")
+    assert (row["accuracy"], row["against_accuracy"], row["gain"]) == (100.0, 87.5, 12.5)
+
+
+@given(st.floats(1, 8), st.lists(st.booleans(), min_size=3, max_size=3))
+def test_interpolation_is_numpys_recording_by_recording(bits, hits):
+    widths = np.array([1.0, 3.0, 8.0])
+    right = np.array(hits, float).reshape(3, 1, 1)
+    expected = np.interp(bits, widths, right[:, 0, 0])
+    assert at_equal_bits(right, widths, np.array([bits])) == pytest.approx(expected)
+
+
+def test_studies_without_searches_have_tables_without_rows():
+    plain = CELLS[~CELLS["searched"]]
+    comparison = comparison_table(PREDICTIONS, LAYERS, plain, EFFORTS, reference="float-tuned")
+    ablations = ablation_table(PREDICTIONS, plain)
+    for table, shown in (
+        (comparison, present_comparison(comparison)),
+        (ablations, present_ablations(ablations)),
+    ):
+        assert len(table) == len(shown) == 0
+        assert to_markdown(shown, "Nothing.") and to_latex(shown, "Nothing.", "tab:nothing")
+
+
+def test_presented_rows(comparison):
+    shown = present_comparison(comparison).set_index(["Search", "Budget (bits)"])
+    fisher, random = shown.loc[("fisher", "3")], shown.loc[("random", "3")]
+    assert fisher["Best single scheme (%)"] == "uniform 65.6"
+    assert fisher["Accuracy (%)"] == "87.5 ± 17.7 (2)"
+    assert fisher["Cost (QAT runs)"] == "0.20"
+    assert (fisher["Between draws (pp)"], random["Between draws (pp)"]) == ("", "± 17.7")
+    assert shown.loc[("fisher", "5"), "Gain over it (pp)"] == "-"
+    assert "simulated stand-ins" in comparison_caption(comparison)
+    ablations = ablation_table(PREDICTIONS, CELLS)
+    assert present_ablations(ablations)["Gain (pp)"].str.startswith("12.5 [").all()
+    assert "simulated stand-ins" in ablations_caption(ablations)
