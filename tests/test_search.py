@@ -112,6 +112,17 @@ def test_integer_programme_equals_brute_force(scores, budget):
     assert score == pytest.approx(best, abs=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e-7, 1.0, 1e7])
+def test_integer_programme_is_exact_for_scores_of_any_size(size):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        table = size * rng.uniform(-1, 0, (3, 5))
+        best = sum(table[range(3), best_by_brute_force(table, 3.0)])
+        found = space(3.0).best(table)
+        score = sum(table[row, CANDIDATES.index(c)] for row, c in enumerate(found.values()))
+        assert score == pytest.approx(best, rel=1e-6)
+
+
 def test_budget_counts_fixed_layers_and_leaves_float_layers_out():
     eight = space(7.0, "8-bit")
     best = eight.best(np.zeros((1, 5)))

@@ -11,6 +11,7 @@ from torch import nn
 from hetspike.errors import UserError
 from hetspike.quantizer import Choice, quantizable_layers
 
+LARGEST_SCORE = 1e4  # of the integer programme
 USED_UP = 0.05  # effective bits that may be left: rows are compared at the bits asked for
 
 
@@ -80,6 +81,8 @@ class Space:
         and budget - USED_UP <= sum n_l b_k x_lk / sum n <= budget. The lower bound falls away
         where the sizes of the layers allow nothing inside it.
         """
+        # HiGHS has absolute tolerances: scores of any size come to the same one
+        gains = scores / (np.abs(scores).max() or 1.0) * LARGEST_SCORE
         widths = [choice.bits for choice in self.candidates]
         stored = np.outer(list(self.weights.values()), widths)  # [L, K] bits
         one_each = LinearConstraint(np.kron(np.eye(len(stored)), np.ones(len(widths))), 1, 1)
@@ -88,7 +91,7 @@ class Space:
             limit = most
             while limit >= least:
                 found = milp(
-                    -scores.ravel(),
+                    -gains.ravel(),
                     integrality=1,
                     bounds=(0, 1),
                     constraints=[one_each, LinearConstraint(stored.ravel()[None], least, limit)],
