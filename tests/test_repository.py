@@ -118,5 +118,5 @@ def test_readme_and_results_show_what_is_published():
     }
     assert tables["summary.md"] in (ROOT / "README.md").read_text()
     shown = (ROOT / "docs/RESULTS.md").read_text()
-    for name in ("claims.md", "results.md", "datasets.md"):
+    for name in ("claims.md", "results.md", "comparison.md", "datasets.md"):
         assert tables[name].strip() in shown
