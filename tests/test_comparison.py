@@ -1,4 +1,4 @@
-"""Searches against single schemes at equal bits, and ablations, on predictions worked out by hand."""
+"""Searches against single schemes at equal bits, and ablations, on hand-made predictions."""
 
 import numpy as np
 import pandas as pd
@@ -58,8 +58,13 @@ LAYERS = pd.DataFrame(
     columns=["dataset", "cell", "seed", "bits", "weights"],
 )
 EFFORTS = pd.DataFrame(
-    [("sim-a", "fisher-3", 0.1), ("sim-a", "fisher-3", 0.3), ("sim-a", "fisher-5", 0.1)]
-    + [("sim-a", "random-3-1", 0.0), ("sim-a", "random-3-2", 0.0)],
+    [
+        ("sim-a", "fisher-3", 0.1),
+        ("sim-a", "fisher-3", 0.3),
+        ("sim-a", "fisher-5", 0.1),
+        ("sim-a", "random-3-1", 0.0),
+        ("sim-a", "random-3-2", 0.0),
+    ],
     columns=["dataset", "cell", "qat_runs"],
 )
 

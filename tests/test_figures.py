@@ -210,6 +210,13 @@ def test_points_at_equal_bits_are_moved_apart(results):
     assert pot - uniform == pytest.approx(GAP * 3)
 
 
+def test_a_study_of_float_networks_shows_the_reference_alone(results):
+    floats = results[results["setting"].isna()]
+    figure = accuracy_against_bits(floats)
+    assert drawn(figure) == {}
+    assert png(figure)
+
+
 def test_every_method_and_scheme_has_its_own_colour_and_marker():
     assert set(SCHEMES) | set(SEARCHES) <= set(STYLES)
     methods = [*STYLES, "new", "newer"]

@@ -170,7 +170,9 @@ def _points(results: pd.DataFrame) -> pd.DataFrame:
     points = draws[measured].mean().assign(draws=draws.size()).reset_index()
     searches = [row for row in points["method"].unique() if row not in SCHEMES]
     names = [(row, "") if row in SCHEMES else search_of(row, searches) for row in points["method"]]
-    points[["search", "addition"]] = pd.DataFrame(names, index=points.index)
+    points[["search", "addition"]] = pd.DataFrame(
+        names, columns=["search", "addition"], index=points.index
+    )
     return points.sort_values("search", key=lambda each: pd.factorize(each)[0], kind="stable")
 
 
@@ -274,7 +276,8 @@ def accuracy_against_bits(results: pd.DataFrame) -> Figure:
     left_out = list(points.loc[~shown, "method"].unique())
     points = points[shown].reset_index(drop=True)
     bits = points["effective_bits"].to_numpy()
-    points["place"] = moved_apart(bits, GAP * max(np.ptp(bits), 1))
+    if len(points):  # a study of float networks has the band alone
+        points["place"] = moved_apart(bits, GAP * max(np.ptp(bits), 1))
     figure = Figure(figsize=(7.5, 5.8), layout="constrained")
     axes = figure.subplots()
     _draw_reference(axes, results)

@@ -22,6 +22,7 @@ rule tables:
     params:
         folder=RESULTS / "tables",
         tables=TABLES,
+        qat=STUDY.qat,
         cells=STUDY.cells,
         searched=list(product(DATASETS, STUDY.seeds, SEARCHED)),  # as expand orders them
         steps={name: plan.framing.steps for name, plan in STUDY.datasets.items()},

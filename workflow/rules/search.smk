@@ -16,6 +16,5 @@ rule search:
     params:
         search=search_of,
         boundary_layers=STUDY.boundary_layers,
-        qat=STUDY.qat.model_dump(),
     script:
         "../scripts/search_assignment.py"

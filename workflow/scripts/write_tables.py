@@ -6,6 +6,7 @@ from jobs import job, read_json, write_json, write_text
 
 from hetspike.claims import CAPTION, claims_table, paper_table, parse_claims
 from hetspike.comparison import ablation_table, comparison_table
+from hetspike.effort import training_passes
 from hetspike.names import FLOAT_TUNED
 from hetspike.tables import (
     ablations_caption,
@@ -35,9 +36,14 @@ with job(snakemake) as say:
         for name in ("predictions", "layers", "events")
     )
     cells = pd.DataFrame(snakemake.params.cells).rename(columns={"name": "cell"})
+    recordings = events.pivot(index="dataset", columns="split", values="recordings")
+    qat = {
+        dataset: training_passes(snakemake.params.qat, splits["train"], splits["validation"])
+        for dataset, splits in recordings.to_dict("index").items()
+    }
     efforts = pd.DataFrame(
         [
-            (dataset, cell, read_json(path)["qat_runs"])
+            (dataset, cell, read_json(path)["passes"] / qat[dataset])
             for (dataset, _, cell), path in zip(
                 snakemake.params.searched, snakemake.input.searches, strict=True
             )
