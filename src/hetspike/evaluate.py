@@ -20,7 +20,7 @@ from hetspike.train import Samples, logits_of
 aten = torch.ops.aten
 SYNAPTIC = {aten.convolution.default: 0, aten.mm.default: 0, aten.addmm.default: 1}  # op -> input
 ATTENTION = {aten.bmm.default: 0}
-BATCH = 50
+BATCH = 150  # the counters look at every operation in Python: fewer and larger ones
 
 
 class Operation(NamedTuple):
@@ -44,8 +44,7 @@ def _as_spikes(rule: Callable[..., int], position: int) -> Callable[..., int]:
     """A counting rule that sees the operation's input as spikes: non-zero or not."""
 
     def count(args: tuple, kwargs: dict, out: Any) -> int:
-        spikes = args[position].ne(0).to(args[position].dtype)
-        return rule((*args[:position], spikes, *args[position + 1 :]), kwargs, out)
+        return rule((*args[:position], args[position].ne(0), *args[position + 1 :]), kwargs, out)
 
     return count
 
