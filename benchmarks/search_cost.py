@@ -44,7 +44,7 @@ def main(path: str) -> None:
     ternary = quantize(network, single_scheme(network, Choice("uniform", 2), {}))
     qat = seconds(lambda: fit(ternary, train, validation, study.qat, seed=0))
     print(f"{dataset}, {len(train.labels)} recordings, untrained network, one thread")
-    print(f"{'one QAT run':24} {qat:6.1f} s")
+    print(f"{'one QAT run':36} {qat:6.1f} s")
     for row, search in study.searches.items():
         candidates = study.candidates_of(row).items()
         space = Space.of(
@@ -60,7 +60,7 @@ def main(path: str) -> None:
             )
         )
         label = f"{row}, {len(space.candidates)} candidates"
-        print(f"{label:24} {spent:6.1f} s  {spent / qat:5.2f} of a QAT run")
+        print(f"{label:36} {spent:6.1f} s  {spent / qat:5.2f} of a QAT run")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,14 @@ from torch.func import functional_call, grad, vmap
 from hetspike.config import DnasSettings, Recipe, SensitivitySettings, Settings
 from hetspike.effort import Effort
 from hetspike.errors import UserError
-from hetspike.quantizer import Choice, Quantizer, boundary_choices, quantizable_layers
+from hetspike.model import Spikformer
+from hetspike.quantizer import (
+    Choice,
+    Quantizer,
+    boundary_choices,
+    quantizable_layers,
+    quantize,
+)
 from hetspike.search import SEARCHES, load
 from hetspike.search.dnas import MixedWeight
 from hetspike.search.sensitivity import layer_gradients
@@ -339,3 +346,16 @@ def test_candidates_are_sampled_by_their_logits():
     counts = [sum(torch.equal(each, value) for each in drawn) for value in values]
     assert sum(counts) == 2000
     assert np.array(counts) / 2000 == pytest.approx([0.4, 0.1, 0.1, 0.3, 0.1], abs=0.04)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_spiking_network_can_be_searched_and_then_copied(name):
+    """Neurons hold on to the graph of their last gradient, and such a network has no deep copy."""
+    torch.manual_seed(0)
+    size = {"width": 8, "depth": 1, "heads": 2, "mlp_ratio": 1, "pools": [True] * 4}
+    model = Spikformer(2, **size)
+    frames = torch.randint(0, 3, (16, 2, 2, 16, 16), dtype=torch.uint8)
+    samples = Samples(frames, torch.arange(16) % 2)
+    wanted = Space.of(model, CANDIDATES, 3.0, {})
+    found = load(name)(model, samples, samples, wanted, settings=SETTINGS[name], seed=0)
+    assert set(quantizable_layers(quantize(model, found))) == set(found)

@@ -9,6 +9,7 @@ The Hessian is taken as the empirical Fisher matrix F, whose trace is the mean s
 a recording: one backward pass a batch instead of several for each random vector of Hutchinson's.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 
 import torch
@@ -59,13 +60,11 @@ def layer_gradients(
     The summed gradient of a batch of B stands for those of its recordings: it has B times their
     second moment where they are independent and vanish on average, as in a trained network.
     """
+    model = copy.deepcopy(model).eval()  # neurons keep their last state, and with it the graph
     layers = quantizable_layers(model)
     weights = [layers[name].weight for name in space.weights]
-    was_training = model.training
-    model.eval()  # running statistics stay as they are
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randperm(len(samples.labels), generator=generator)[: settings.recordings]
     for frames, labels in samples.batches(settings.batch_size, rows):
         loss = cross_entropy(model(frames), labels, reduction="sum")
         yield [gradient.flatten() for gradient in torch.autograd.grad(loss, weights)]
-    model.train(was_training)
