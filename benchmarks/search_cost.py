@@ -1,7 +1,4 @@
-"""Seconds of every search of a study over those of one QAT run, on one dataset, in one process.
-
-make bench
-"""
+"""Seconds of every search over those of one QAT run, in one process: `make bench`."""
 
 import sys
 import time
@@ -13,7 +10,7 @@ import yaml
 from hetspike.events import DATASETS
 from hetspike.frames import frames
 from hetspike.model import Spikformer
-from hetspike.quantizer import Choice, quantize, single_scheme
+from hetspike.quantizer import Choice, boundary_choices, choices, quantize, single_scheme
 from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
 from hetspike.study import parse_study
@@ -41,17 +38,17 @@ def main(path: str) -> None:
     )
     torch.manual_seed(0)
     network = Spikformer(int(train.labels.max()) + 1, **plan.network.model_dump())
-    ternary = quantize(network, single_scheme(network, Choice("uniform", 2), {}))
+    boundary = boundary_choices(network, study.boundary_layers)
+    ternary = quantize(network, single_scheme(network, Choice("uniform", 2), boundary))
     qat = seconds(lambda: fit(ternary, train, validation, study.qat, seed=0))
     print(f"{dataset}, {len(train.labels)} recordings, untrained network, one thread")
     print(f"{'one QAT run':36} {qat:6.1f} s")
     for row, search in study.searches.items():
-        candidates = study.candidates_of(row).items()
         space = Space.of(
             network,
-            tuple(Choice(scheme, bits) for scheme, widths in candidates for bits in widths),
+            choices(study.candidates_of(row)),
             search.budgets[0],
-            {},
+            boundary,
         )
         settings = SEARCHES[search.search](**search.settings)
         spent = seconds(

@@ -21,10 +21,10 @@ from hetspike.figures import (
     moved_apart,
     png,
     sample_recordings,
-    search_of,
     style_of,
 )
 from hetspike.levels import SCHEMES
+from hetspike.names import search_of
 from hetspike.search import SEARCHES
 
 ROWS = (  # cell, method, setting, accuracy [%], effective bits

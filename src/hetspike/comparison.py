@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hetspike.cost import effective_bits
+from hetspike.levels import BINARY
 from hetspike.stats import correctness, means_with_intervals
 
-ONE_BIT = "binary"  # below two bits the schemes are one: a sign
 COMPARISON_COLUMNS = (
     *("dataset", "method", "setting", "effective_bits", "accuracy", "accuracy_sd", "n"),
     *("draws_sd", "drop", "drop_low", "drop_high"),
@@ -116,7 +116,7 @@ def _best_at(
 def _schemes(cells: pd.DataFrame, names: pd.Index) -> dict[str, tuple[NDArray, NDArray]]:
     """Scheme -> (rows of `correctness`, ascending widths) of those that come in several widths."""
     found = {}
-    one_bit = cells["method"] == ONE_BIT
+    one_bit = cells["method"] == BINARY
     for scheme in cells.loc[~one_bit & cells["setting"].notna(), "method"].unique():
         rows = cells[one_bit | (cells["method"] == scheme)].sort_values("setting")
         if len(rows) > 1:
@@ -132,21 +132,22 @@ def ablation_table(
     cells: cell, against (the other cell, or empty). A gain is cell minus the other, paired.
     """
     pairs = cells[cells["against"] != ""]
+    if pairs.empty:
+        return _joined([], ABLATION_COLUMNS)
     tables = []
     for dataset, predicted in predictions.groupby("dataset", sort=False):
         names, right, groups = correctness(predicted[predicted["cell"].isin(cells["cell"])])
         ours, theirs = (
             right[names.get_indexer(pd.Index(pairs[name]))] for name in ("cell", "against")
         )
-        if len(pairs):
-            tables.append(
-                pairs[["cell", "against"]].assign(
-                    dataset=dataset,
-                    accuracy=100 * ours.mean((1, 2)),
-                    against_accuracy=100 * theirs.mean((1, 2)),
-                    **means_with_intervals("gain", ours - theirs, groups, seed=seed),
-                )
+        tables.append(
+            pairs[["cell", "against"]].assign(
+                dataset=dataset,
+                accuracy=100 * ours.mean((1, 2)),
+                against_accuracy=100 * theirs.mean((1, 2)),
+                **means_with_intervals("gain", ours - theirs, groups, seed=seed),
             )
+        )
     return _joined(tables, ABLATION_COLUMNS)
 
 

@@ -21,8 +21,8 @@ from scipy.optimize import isotonic_regression
 
 from hetspike.events.recordings import Recordings
 from hetspike.frames import frames
-from hetspike.levels import SCHEMES
-from hetspike.names import DISTILLED, FLOAT_TUNED, is_stand_in
+from hetspike.levels import BINARY, SCHEMES
+from hetspike.names import DISTILLED, FLOAT_TUNED, is_stand_in, search_of
 
 
 class Style(NamedTuple):
@@ -51,7 +51,6 @@ STYLES = {
 # rows of a study under names of their own, in order
 OTHERS = (("#332288", ">"), ("#661100", "d"), ("#117733", "H"))
 
-BINARY = "binary"
 GAP = 0.013  # least distance between two points, of the range of bits
 CELL_WIDTH, CELL_HEIGHT = 0.17, 0.15  # inches, of a layer in a network
 BLOCK_GAP = 0.6  # between the networks of two budgets, in rows
@@ -124,18 +123,6 @@ def sample_recordings(recordings: Recordings, title: str) -> Figure:
         frameon=False,
     )
     return figure
-
-
-def search_of(row: str, rows: list[str]) -> tuple[str, str]:
-    """The search that a row belongs to, and what its name adds: its candidates are others.
-
-    >>> search_of("fisher-binary", ["fisher", "fisher-binary"])
-    ('fisher', 'binary')
-    """
-    for other in sorted(rows, key=len):
-        if row.startswith(f"{other}-"):
-            return other, row.removeprefix(f"{other}-")
-    return row, ""
 
 
 def titled(dataset: str) -> str:

@@ -11,6 +11,7 @@ from math import sqrt
 from typing import NamedTuple
 
 MAX_BITS = 8
+BINARY = "binary"  # the scheme in which all others end below two bits
 
 
 class Levels(NamedTuple):
@@ -91,7 +92,7 @@ def additive_power_of_two(bits: int) -> Levels:
 
 
 SCHEMES: dict[str, Scheme] = {
-    "binary": Scheme(binary, range(1, 2)),
+    BINARY: Scheme(binary, range(1, 2)),
     "uniform": Scheme(uniform, range(2, MAX_BITS + 1)),
     "pot": Scheme(power_of_two, range(2, MAX_BITS + 1)),
     "pot-log": Scheme(power_of_two_log, range(2, MAX_BITS + 1)),

@@ -1,4 +1,6 @@
-"""Names with a meaning: the cells that every study has, and how stand-ins are told apart."""
+"""Names with a meaning: the cells that every study has, and what other names tell."""
+
+from collections.abc import Iterable
 
 FLOAT = "float"
 FLOAT_TUNED = "float-tuned"  # trained on as long as quantized cells: the reference of every drop
@@ -9,3 +11,15 @@ LINEAR = "linear"  # a linear classifier on summed event counts: what the sum al
 def is_stand_in(dataset: str) -> bool:
     """Simulated stand-ins, and nothing else, are named sim-*."""
     return dataset.startswith("sim-")
+
+
+def search_of(row: str, rows: Iterable[str]) -> tuple[str, str]:
+    """The search that a row belongs to, and what its name adds: its candidates are others.
+
+    >>> search_of("fisher-binary", ["fisher", "fisher-binary"])
+    ('fisher', 'binary')
+    """
+    for other in sorted(rows, key=len):
+        if row.startswith(f"{other}-"):
+            return other, row.removeprefix(f"{other}-")
+    return row, ""

@@ -11,7 +11,7 @@ and the outermost level outside.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -30,6 +30,11 @@ class Choice(NamedTuple):
 
     scheme: str
     bits: int
+
+
+def choices(widths: Mapping[str, Iterable[int]]) -> tuple[Choice, ...]:
+    """Each scheme at each of its widths, in the order of a configuration."""
+    return tuple(Choice(scheme, bits) for scheme, each in widths.items() for bits in each)
 
 
 Assignment = Mapping[str, Choice]  # layers that are not named stay in float

@@ -47,7 +47,7 @@ Scheme = Annotated[str, one_of("scheme", SCHEMES)]
 Widths = Annotated[tuple[int, ...], AfterValidator(check_once)]
 Candidates = dict[Scheme, Widths]
 SearchName = Annotated[str, one_of("search", SEARCHES)]
-RowName = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]  # of folders and files
 
 
 class Cell(NamedTuple):
@@ -88,7 +88,7 @@ class SearchPlan(Settings):
     candidates: Candidates | None = Field(
         None, description="what this row chooses from, where it is not the study's"
     )
-    against: RowName | None = Field(
+    against: Name | None = Field(
         None, description="row that this one differs from in one part: what the part adds"
     )
     settings: dict[str, Any]
@@ -101,10 +101,8 @@ class DistillationPlan(Distillation):
 
 
 class Study(Settings):
-    study: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = Field(
-        description="name of the folder under results/"
-    )
-    shares: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = Field(
+    study: Name = Field(description="name of the folder under results/")
+    shares: Name | None = Field(
         None,
         description="study in whose folder recordings, networks and searches are kept and found; "
         "what the two studies both name must have the same settings",
@@ -120,7 +118,7 @@ class Study(Settings):
     )
     schemes: Candidates = Field(description="rows of one scheme and width")
     candidates: Candidates = Field(description="what searches choose from")
-    searches: dict[RowName, SearchPlan] = Field(description="rows of searched networks")
+    searches: dict[Name, SearchPlan] = Field(description="rows of searched networks")
     distillation: DistillationPlan | None = Field(
         None, description="how rows learn from the float network, and which"
     )
@@ -225,7 +223,9 @@ class Study(Settings):
                 for draw in range(plan.draws):
                     which = f"{budget:g}-{draw + 1}" if plan.draws > 1 else f"{budget:g}"
                     against = f"{plan.against}-{which}" if compared else ""
-                    yield Cell(f"{row}-{which}", row, budget, True, draw, against=against)
+                    yield Cell(
+                        f"{row}-{which}", row, budget, searched=True, draw=draw, against=against
+                    )
 
 
 def parse_study(config: Mapping[str, Any]) -> Study:

@@ -170,16 +170,28 @@ def with_deviation(mean: float, deviation: float, n: float) -> str:
     return f"{mean:.1f} (1)" if n == 1 else f"{mean:.1f} ± {deviation:.1f} ({n:.0f})"
 
 
+def _spreads(
+    table: pd.DataFrame, measure: str, *, spec: str = MEASURES["drop"].spec, unit: str = ""
+) -> list[str]:
+    """A measure of every row with its interval; percentage points where nothing else is said."""
+    rows = table[[measure, f"{measure}_low", f"{measure}_high"]].itertuples(index=False)
+    return [with_spread(*row, spec=spec, unit=unit) for row in rows]
+
+
+def _on_first_row(names: pd.Series) -> pd.Series:
+    """Each name where it stands first, and nothing below."""
+    return names.mask(names.duplicated(), "")
+
+
 def present_results(results: pd.DataFrame) -> pd.DataFrame:
     """`results_table` for people: every column is text, a dataset is named on its first row."""
 
     def spread(measure: str, unit: str = "") -> list[str]:
-        rows = results[[measure, f"{measure}_low", f"{measure}_high"]].itertuples(index=False)
-        return [with_spread(*row, spec=MEASURES[measure].spec, unit=unit) for row in rows]
+        return _spreads(results, measure, spec=MEASURES[measure].spec, unit=unit)
 
     return pd.DataFrame(
         {
-            "Dataset": results["dataset"].mask(results["dataset"].duplicated(), ""),
+            "Dataset": _on_first_row(results["dataset"]),
             "Network": results["cell"],
             "Accuracy (%)": [
                 with_deviation(*row)
@@ -203,15 +215,11 @@ def present_results(results: pd.DataFrame) -> pd.DataFrame:
 def present_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
     """`comparison.comparison_table` for people."""
 
-    def interval(measure: str) -> list[str]:
-        rows = comparison[[measure, f"{measure}_low", f"{measure}_high"]].itertuples(index=False)
-        return [with_spread(*row, spec=MEASURES["drop"].spec) for row in rows]
-
     singles = comparison[["single", "single_accuracy"]].itertuples(index=False)
     networks = comparison[["accuracy", "accuracy_sd", "n"]].itertuples(index=False)
     return pd.DataFrame(
         {
-            "Dataset": comparison["dataset"].mask(comparison["dataset"].duplicated(), ""),
+            "Dataset": _on_first_row(comparison["dataset"]),
             "Search": comparison["method"],
             "Budget (bits)": [f"{budget:g}" for budget in comparison["setting"]],
             "Effective bits": [f"{bits:.2f}" for bits in comparison["effective_bits"]],
@@ -219,11 +227,11 @@ def present_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
             "Between draws (pp)": [
                 "" if math.isnan(spread) else f"± {spread:.1f}" for spread in comparison["draws_sd"]
             ],
-            "Drop (pp)": interval("drop"),
+            "Drop (pp)": _spreads(comparison, "drop"),
             "Best single scheme (%)": [
                 f"{scheme} {accuracy:.1f}" if scheme else "-" for scheme, accuracy in singles
             ],
-            "Gain over it (pp)": interval("gain"),
+            "Gain over it (pp)": _spreads(comparison, "gain"),
             "Cost (QAT runs)": [f"{runs:.2f}" for runs in comparison["qat_runs"]],
         }
     )
@@ -244,15 +252,14 @@ def comparison_caption(comparison: pd.DataFrame) -> str:
 
 def present_ablations(ablations: pd.DataFrame) -> pd.DataFrame:
     """`comparison.ablation_table` for people."""
-    gains = ablations[["gain", "gain_low", "gain_high"]].itertuples(index=False)
     return pd.DataFrame(
         {
-            "Dataset": ablations["dataset"].mask(ablations["dataset"].duplicated(), ""),
+            "Dataset": _on_first_row(ablations["dataset"]),
             "Network": ablations["cell"],
             "Accuracy (%)": [f"{accuracy:.1f}" for accuracy in ablations["accuracy"]],
             "Against": ablations["against"],
             "Its accuracy (%)": [f"{accuracy:.1f}" for accuracy in ablations["against_accuracy"]],
-            "Gain (pp)": [with_spread(*row, spec=MEASURES["drop"].spec) for row in gains],
+            "Gain (pp)": _spreads(ablations, "gain"),
         }
     )
 

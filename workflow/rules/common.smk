@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from hetspike.errors import UserError
+from hetspike.names import search_of
 from hetspike.study import FLOAT, parse_study
 
 # One thread a job and parallelism between jobs: results do not depend on --cores.
@@ -46,6 +47,7 @@ except UserError as error:
 DATASETS = list(STUDY.datasets)
 CELLS = {cell.name: cell for cell in STUDY.cells}
 SEARCHED = [cell.name for cell in STUDY.cells if cell.searched and not cell.distilled]
+BASE_SEARCHES = [row for row in STUDY.searches if search_of(row, STUDY.searches) == (row, "")]
 TABLES = ["results", "comparison", "datasets", "claims"]
 if any(cell.against for cell in STUDY.cells):
     TABLES.insert(2, "ablations")
@@ -111,7 +113,7 @@ def searched_assignment(wildcards):
     return {"search": SHARED / f"searches/{wildcards.dataset}/{wildcards.seed}/{searched}.json"}
 
 
-def search_of(wildcards):
+def search_call(wildcards):
     """What the search of a cell is called with."""
     cell = CELLS[wildcards.cell]
     plan = STUDY.searches[cell.method]

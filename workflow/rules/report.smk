@@ -30,14 +30,6 @@ rule tables:
         "../scripts/write_tables.py"
 
 
-# a row named as another with an addition is the same search among other candidates
-BASE_SEARCHES = [
-    row
-    for row in STUDY.searches
-    if not any(row.startswith(f"{other}-") for other in STUDY.searches)
-]
-
-
 rule figures:
     input:
         code=code("workflow/scripts/write_figures.py"),

@@ -14,7 +14,7 @@ rule search:
     conda:
         "../../environment.yml"
     params:
-        search=search_of,
+        search=search_call,
         boundary_layers=STUDY.boundary_layers,
     script:
         "../scripts/search_assignment.py"

@@ -23,10 +23,7 @@ sections = [
     "# Results of the default study",
     "Written by `make publish` from what `make reproduce` computed; not edited by hand. The tables "
     "as csv and LaTeX: `dvc pull`.",
-    *(
-        f"## {table.capitalize()}\n\n{read(table)}"
-        for table in ("claims", "results", "comparison", "datasets")
-    ),
+    *(f"## {table.capitalize()}\n\n{read(table)}" for table in TABLES),
     "## Figures",
     *(f"![{picture.stem}](figures/{picture.name})" for picture in pictures),
 ]

@@ -5,7 +5,7 @@ from networks import read_network
 from training import read_samples
 
 from hetspike.effort import Effort
-from hetspike.quantizer import Choice, boundary_choices
+from hetspike.quantizer import boundary_choices, choices
 from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
 
@@ -13,12 +13,10 @@ APART = 1000  # more than there are seeds: draws of different seeds differ
 
 with job(snakemake) as say:
     network, _ = read_network(snakemake.input.float_network)
-    train, validation = (read_samples(snakemake.input[split]) for split in ("train", "validation"))
     wanted = snakemake.params.search
-    candidates = wanted["candidates"].items()
     space = Space.of(
         network,
-        tuple(Choice(scheme, bits) for scheme, widths in candidates for bits in widths),
+        choices(wanted["candidates"]),
         wanted["budget"],
         boundary_choices(network, snakemake.params.boundary_layers),
     )
@@ -26,8 +24,8 @@ with job(snakemake) as say:
     effort.watch(network)
     assignment = load(wanted["name"])(
         network,
-        train,
-        validation,
+        read_samples(snakemake.input.train),
+        read_samples(snakemake.input.validation),
         space,
         settings=SEARCHES[wanted["name"]](**wanted["settings"]),
         seed=int(snakemake.wildcards.seed) + APART * wanted["draw"],
