@@ -7,7 +7,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hetspike.claims import Claim, Claims, claims_table, paper_table, parse_claims, verdict
+from hetspike.claims import (
+    Claim,
+    Claims,
+    claims_table,
+    energy_claims_table,
+    paper_table,
+    parse_claims,
+    verdict,
+)
+from hetspike.energy import ENERGY_VIEWS
 from hetspike.errors import UserError
 from hetspike.names import is_stand_in
 from hetspike.tables import RESULT_COLUMNS
@@ -179,11 +188,37 @@ def test_the_papers_own_numbers_would_support_its_claims(published):
         figures = {
             **exact[each.cell],
             "accuracy": result.accuracy,
-            "energy_bits_linear": result.energy,
-            "energy_field": result.energy,
+            **{f"energy_{view}": result.energy for view in ENERGY_VIEWS},
         }
         value = figures[each.measure]
         assert verdict(each, (value, value)) == "supported", each.id
+
+
+def test_claims_on_energy_stand_side_by_side():
+    both = [
+        {**CLAIM, "id": "C4-field", "measure": "energy_field", "at_most": None, "at_least": 8.0},
+        {**CLAIM, "id": "C4-ops", "measure": "energy_ops", "at_most": None, "at_least": 8.0},
+    ]
+    claims = parse_claims({"paper": [PAPER], "claims": [CLAIM, *both]}, "claims.yaml")
+    columns = [
+        f"{m}{e}" for m in ("drop", "energy_field", "energy_ops") for e in ("", "_low", "_high")
+    ]
+    row = [0.4, -0.6, 0.9, 1.0, 0.99, 1.01, 9.0, 7.9, 10.0]
+    results = pd.DataFrame([("sim-a", "dnas-3", *row)], columns=["dataset", "cell", *columns])
+    table = energy_claims_table(claims, claims_table(claims, results))
+    assert list(table.columns) == ["dataset", "cell", "expected", "field", "ops"]
+    assert table.values.tolist() == [
+        [
+            *("sim-a", "dnas-3", "at least 8x"),
+            *("1.00x [0.990, 1.01] not supported", "9.00x [7.90, 10.0] inconclusive"),
+        ],
+        ["not-run-yet", "dnas-3", "at least 8x", "not run", "not run"],
+    ]
+
+
+def test_every_energy_claim_is_judged_under_every_view(published):
+    claims = [each.measure for each in published.claims if each.id.startswith("C4-")]
+    assert sorted(claims) == sorted(f"energy_{view}" for view in ENERGY_VIEWS for _ in range(3))
 
 
 def test_without_results_nothing_is_claimed(published):

@@ -13,7 +13,7 @@ from hetspike.comparison import (
     at_equal_bits,
     comparison_table,
 )
-from hetspike.tables import (
+from hetspike.present import (
     ablations_caption,
     comparison_caption,
     present_ablations,

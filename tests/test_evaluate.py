@@ -1,79 +1,143 @@
-"""Operations of a tiny network counted by hand, and predictions as the network makes them."""
+"""Operations of a tiny network counted by hand, and of others as other counters count them."""
 
+import pandas as pd
 import pytest
 import torch
-from spikingjelly.activation_based import layer
-from torch import nn
+from neurobench.metrics.workload import SynapticOperations
+from neurobench.models import TorchModel
+from spikingjelly.activation_based import functional, layer, neuron
+from spikingjelly.activation_based.op_counter import (
+    ACCounter,
+    DispatchCounterMode,
+    MACCounter,
+    SynOpCounter,
+)
+from torch import Tensor, nn
 
-from hetspike.evaluate import predict_and_count
+from hetspike import evaluate
+from hetspike.container import opened
+from hetspike.energy import NEURONS, OTHER, PRODUCTS, SYNAPSES
+from hetspike.evaluate import CounterMode, Operation, Pairs, Seen, predict_and_count
 from hetspike.model import Spikformer
-from hetspike.quantizer import Choice, quantizable_layers
+from hetspike.packing import load_packed, pack
+from hetspike.quantizer import Choice, quantizable_layers, quantize
+from hetspike.sizes import stored_bits
 from hetspike.train import Samples, logits_of
 
-
-class Threshold(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return (x > 0).float()
+aten = torch.ops.aten
+POOLS = [True, True, False, False]  # 16 x 16 pixels: 16 tokens
 
 
 class Tiny(nn.Module):
-    """[T, B, 2, 2, 2] -> 1x1 convolution -> spikes -> linear layer -> attention of the spikes."""
+    """[T, B, 2, 2, 2] -> 1x1 convolution -> spikes -> attention of the spikes, linear layer."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first = layer.Conv2d(2, 3, 1, bias=False, step_mode="m")
-        self.spikes = Threshold()
+        self.spikes = neuron.IFNode(step_mode="m")
         self.product = Product()
-        self.head = layer.Linear(12, 2, bias=False, step_mode="m")
+        self.head = layer.Linear(12, 2, step_mode="m")
         with torch.no_grad():
             self.first.weight.copy_(torch.tensor([[1.0, 0], [0, 1], [-1, -1]])[..., None, None])
 
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+    def forward(self, frames: Tensor) -> Tensor:
+        functional.reset_net(self)
         x = self.spikes(self.first(frames)).flatten(2)  # [T, B, 12] of spikes
         self.product(x)
         return self.head(x).mean(0)
 
 
 class Product(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return x[..., None, :] @ x[..., :, None]  # [T, B, 1, 1], spikes times spikes
 
 
-def test_counts_by_hand():
-    # recording 0: counts 2 and 3 (not spikes) in two places; recording 1: a single count of 2
-    frames = torch.zeros(2, 1, 2, 2, 2, dtype=torch.uint8)
+class Only(nn.Module):
+    """One layer on frames [T, B, ...] as they are."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.module(frames).flatten(2).mean(0)
+
+
+@pytest.fixture
+def tiny_samples() -> Samples:
+    """Recording 0: counts 2 and 3 in two places; recording 1: a single 2; then an empty step."""
+    frames = torch.zeros(2, 2, 2, 2, 2, dtype=torch.uint8)
     frames[0, 0, 0, 0, 0], frames[0, 0, 1, 1, 1], frames[1, 0, 0, 0, 1] = 2, 3, 2
-    samples = Samples(frames, torch.tensor([0, 1]))
-    assignment = {"first": Choice("pot", 3)}
-    model = Tiny()
-    predictions, operations = predict_and_count(model, samples, assignment)
-    first, head, product = operations
-    # counts are not binary: 6 weights at 4 pixels multiply
-    assert first == ("first", "pot", 3, 6, 24.0, 0.0)
-    # three spikes over two recordings, two weights each
-    assert head == ("head", "float", 32, 24, 0.0, 3.0)
-    # spikes times spikes: 2 + 1 coincidences over two recordings
-    assert (product.layer, product.macs, product.acs) == ("product: attention", 0.0, 1.5)
-    assert predictions == logits_of(model, samples).argmax(1).tolist()
+    return Samples(frames, torch.tensor([0, 1]))
 
 
-def test_spikformer_lists_every_layer_and_every_attention():
+def lively(**options: object) -> Spikformer:
+    """A Spikformer of random weights, large enough for spikes to reach the attention."""
     torch.manual_seed(0)
-    model = Spikformer(3, width=16, depth=2, heads=2, pools=(True,) * 4)
-    for parameter in model.parameters():  # lively enough for spikes to reach the attention
-        parameter.data.mul_(3) if parameter.dim() > 1 else parameter.data.add_(0.3)
+    model = Spikformer(3, width=16, heads=2, pools=POOLS, **options)
+    for parameter in model.parameters():
+        parameter.data.mul_(3) if parameter.dim() > 1 else parameter.data.add_(0.5)
+    return model
+
+
+@pytest.fixture
+def busy_samples() -> Samples:
+    torch.manual_seed(1)
     frames = torch.poisson(torch.full((6, 2, 2, 16, 16), 2.0)).to(torch.uint8)
-    samples = Samples(frames, torch.zeros(6, dtype=torch.long))
-    predictions, operations = predict_and_count(model, samples, {})
-    layers = [operation.layer for operation in operations if operation.weights]
-    assert layers == list(quantizable_layers(model))
-    attention = [operation for operation in operations if not operation.weights]
-    assert [each.layer.split(":")[0] for each in attention] == [
-        "blocks.0.attention",
-        "blocks.1.attention",
+    return Samples(frames, torch.zeros(6, dtype=torch.long))
+
+
+def counted_by(model: nn.Module, samples: Samples, *counters: object) -> list[dict]:
+    """Counts of SpikingJelly's counters by module and operation."""
+    with DispatchCounterMode(list(counters)):
+        logits_of(model, samples, len(samples.labels))
+    return [counter.get_counts() for counter in counters]
+
+
+def test_counts_by_hand(tiny_samples):
+    model = Tiny()
+    predictions, operations = predict_and_count(model, tiny_samples, {"first": Choice("pot", 3)})
+    assert operations == [
+        # 2 steps of 2 x 4 pixels; three counts over two recordings, of 2 bits, meet three weights
+        # each; all 6 weights at 4 pixels in 2 steps; a scale a channel
+        Operation(
+            *("first", SYNAPSES, "pot", 3, 6, 3, 16, 2),
+            **{"inputs": 16, "active": 1.5, "not_binary": 1.5, "value_bits": 2},
+            **{"outputs": 12, "dense": 48, "macs": 4.5, "acs": 0},
+        ),
+        # a spike for every count, two weights each; two biases in float
+        Operation(
+            *("head", SYNAPSES, "float", 32, 24, 2, 32, 12),
+            **{"inputs": 24, "active": 1.5, "not_binary": 0, "value_bits": 1},
+            **{"outputs": 2, "dense": 48, "macs": 0, "acs": 3},
+        ),
+        # 2 + 1 coincidences over two recordings, in binary 10 and 1
+        Operation("product: attention", PRODUCTS, value_bits=2, acs=1.5),
+        # 12 potentials in 2 steps
+        Operation("spikes", NEURONS, inputs=24, active=1.5, value_bits=1, outputs=12),
     ]
-    assert any(each.acs > 0 for each in attention)
-    assert predictions == logits_of(model, samples).argmax(1).tolist()
+    assert predictions == logits_of(model, tiny_samples).argmax(1).tolist()
+
+
+def test_spikformer_lists_every_layer_every_attention_and_all_neurons(busy_samples):
+    model = lively(depth=2)
+    predictions, operations = predict_and_count(model, busy_samples, {})
+    named = {
+        kind: [each.layer for each in operations if each.kind == kind]
+        for kind in (SYNAPSES, PRODUCTS, NEURONS, OTHER)
+    }
+    assert named[SYNAPSES] == list(quantizable_layers(model))
+    # once a block, although its products lie in two modules of the network and in the network
+    assert named[PRODUCTS] == [f"blocks.{n}.attention: attention" for n in (0, 1)]
+    assert named[NEURONS] == [
+        name for name, each in model.named_modules() if isinstance(each, neuron.LIFNode)
+    ]
+    assert named[OTHER] == ["other"]
+    attention = [each for each in operations if each.kind == PRODUCTS]
+    assert all(each.acs > 0 and each.value_bits > 1 for each in attention)
+    assert predictions == logits_of(model, busy_samples).argmax(1).tolist()
+    numbers = sum(each.weights + each.numbers for each in operations)
+    assert numbers == sum(parameter.numel() for parameter in model.parameters())
 
 
 def test_only_what_meets_spikes_accumulates():
@@ -82,6 +146,183 @@ def test_only_what_meets_spikes_accumulates():
     frames = torch.full((2, 1, 2, 16, 16), 3, dtype=torch.uint8)
     _, operations = predict_and_count(model, Samples(frames, torch.tensor([0, 1])), {})
     counted = {operation.layer: operation for operation in operations}
-    dense = 16 * 16 * 2 * 9 * (16 // 8)
-    assert counted["patch.stages.0.0"].macs == pytest.approx(dense)
+    first = counted["patch.stages.0.0"]
+    assert first.dense == 16 * 16 * 2 * 9 * (16 // 8)
+    # every pixel has counts: what is missing lies beyond the borders, 46 = 3 * 16 - 2 a side
+    assert first.macs == 46 * 46 * 2 * (16 // 8)
     assert counted["patch.stages.2.0"].macs == 0
+
+
+def test_spikes_are_counted_as_spikingjelly_counts_them(busy_samples):
+    model = lively(depth=1)
+    _, operations = predict_and_count(model, busy_samples, {})
+    recordings = len(busy_samples.labels)
+    macs, acs, synops = counted_by(model, busy_samples, MACCounter(), ACCounter(), SynOpCounter())
+    layers = [each for each in operations if each.kind == SYNAPSES]
+    assert {bool(each.macs) for each in layers} == {True, False}
+    for each in layers:
+        scope = f"Spikformer.{each.layer}"
+        if each.macs:  # MACCounter counts all pairs, zeros too
+            assert recordings * each.dense == sum(macs[scope].values())
+            assert each.macs < each.dense
+        else:
+            assert recordings * each.acs == sum(synops[scope].values())
+            assert synops[scope].items() <= acs[scope].items()
+            assert sum(macs[scope].values()) == 0
+
+
+def test_products_of_spikes_are_counted_as_spikingjelly_counts_them(tiny_samples):
+    model = Tiny()
+    (synops,) = counted_by(model, tiny_samples, SynOpCounter())
+    _, operations = predict_and_count(model, tiny_samples, {})
+    (product,) = (each for each in operations if each.kind == PRODUCTS)
+    assert 2 * product.acs == synops["Tiny.product"][aten.bmm.default] == 3
+
+
+def test_products_of_integers_are_counted_where_both_are_active():
+    class Halves(nn.Module):
+        def forward(self, frames: Tensor) -> Tensor:
+            return frames[:, :, 0] @ frames[:, :, 1]
+
+    torch.manual_seed(0)
+    frames = torch.poisson(torch.ones(2, 3, 2, 4, 4)).to(torch.uint8)  # [R, T, ...]
+    _, (product,) = predict_and_count(Only(Halves()), Samples(frames, torch.zeros(2)), {})
+    pairs, largest = 0, 0
+    for left, right in frames.flatten(0, 1).tolist():
+        for row in left:
+            for column in zip(*right, strict=True):
+                products = [a * b for a, b in zip(row, column, strict=True)]
+                pairs += sum(product > 0 for product in products)
+                largest = max(largest, sum(products))
+    assert 2 * product.acs == pairs
+    assert 2 ** (product.value_bits - 1) <= largest < 2**product.value_bits
+
+
+@pytest.mark.parametrize("largest", [1, 4])
+@pytest.mark.parametrize(
+    ("module", "shape", "padded"),
+    [
+        (layer.Conv2d(2, 3, 3, stride=2, bias=False, step_mode="m"), (2, 7, 7), False),
+        (layer.Conv2d(2, 3, 3, padding=1, step_mode="m"), (2, 6, 6), True),
+        (layer.Conv1d(4, 3, 1, step_mode="m"), (4, 9), False),
+        (layer.Linear(8, 5, step_mode="m"), (8,), False),
+        (layer.Linear(8, 5, bias=False, step_mode="m"), (8,), False),
+    ],
+)
+def test_layers_are_counted_as_neurobench_counts_them(module, shape, padded, largest):
+    torch.manual_seed(0)
+    frames = torch.randint(0, largest + 1, (3, 2, *shape), dtype=torch.uint8)
+    samples = Samples(frames, torch.zeros(3, dtype=torch.long))
+    model = Only(module)
+    _, (counted,) = predict_and_count(model, samples, {})
+
+    wrapped, metric = TorchModel(model), SynapticOperations()
+    wrapped.register_hooks()
+    with torch.no_grad():
+        answers = wrapped(frames.transpose(0, 1).float())
+        theirs = metric(wrapped, answers, (frames, samples.labels))
+    wrapped.cleanup_hooks()
+    assert theirs["Effective_MACs"] == pytest.approx(counted.macs)
+    assert theirs["Effective_ACs"] == pytest.approx(counted.acs)
+    assert (counted.macs > 0) == (largest > 1)
+    if padded:  # of all pairs it leaves out those beyond the borders, SpikingJelly does not
+        assert theirs["Dense"] < counted.dense
+        assert counted.dense == 6 * 6 * 3 * 18 * 2
+    else:
+        assert theirs["Dense"] == pytest.approx(counted.dense)
+
+
+def test_the_batch_size_changes_no_count(busy_samples, monkeypatch):
+    model = lively(depth=1)
+    results = []
+    for size in (1, 4, 6):
+        monkeypatch.setattr(evaluate, "BATCH", size)
+        results.append(predict_and_count(model, busy_samples, {}))
+    assert results[0] == results[1] == results[2]
+
+
+def test_passing_over_what_has_no_rule_changes_no_count(busy_samples):
+    model, everything, counted = lively(depth=1), Pairs(), Pairs()
+    with DispatchCounterMode([everything]):
+        logits_of(model, busy_samples)
+    with CounterMode([counted]):
+        logits_of(model, busy_samples)
+    assert counted.get_counts() == everything.get_counts()
+    assert counted.largest == everything.largest
+    assert {op for ops in counted.get_counts().values() for op in ops} == {
+        aten.convolution.default,
+        aten.addmm.default,
+        aten.bmm.default,
+    }
+
+
+@pytest.mark.parametrize("weights", [[[0.0] * 3] * 2, [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+@pytest.mark.parametrize("convolution", [True, False])
+def test_weights_that_look_like_spikes_are_weights(weights, convolution):
+    """SpikingJelly's rules would count coincidences of spikes in the input and in the weights."""
+    frames = torch.tensor([[[3, 0, 1]]], dtype=torch.uint8)
+    if convolution:
+        module, frames = layer.Conv1d(3, 2, 1, bias=False, step_mode="m"), frames[..., None]
+    else:
+        module = layer.Linear(3, 2, bias=False, step_mode="m")
+    module.weight.data.copy_(torch.tensor(weights).view_as(module.weight))
+    _, (counted,) = predict_and_count(Only(module), Samples(frames, torch.zeros(1)), {})
+    assert counted.macs == 4  # two active inputs, two weights each
+
+
+@pytest.mark.parametrize(
+    ("seen", "bits"),
+    [
+        ([[0.0, 0.0]], 0),
+        ([[0.0, 1.0]], 1),
+        ([[3.0]], 2),
+        ([[4.0, 1.0]], 3),
+        ([[0.25, 0.75]], 2),  # in quarters 1 and 3
+        ([[0.5, 2.0]], 3),  # in halves 1 and 4
+        ([[0.5], [3.0]], 3),  # of two batches: in halves 1 and 6
+        ([[3.0], [0.5], [1.0]], 3),
+        ([[1 / 3]], 15),  # no end: 21846 in units of 2^-16
+    ],
+)
+def test_width_of_the_largest_input_by_hand(seen, bits):
+    passed = Seen()
+    for values in seen:
+        passed.look(torch.tensor(values), torch.zeros(1))
+    assert passed.bits == bits
+
+
+def test_means_of_spikes_are_fractions_and_sums_of_spikes_integers():
+    class Pooled(nn.Module):
+        def __init__(self, divisor: int) -> None:
+            super().__init__()
+            self.divisor = divisor
+            self.head = layer.Linear(3, 2, step_mode="m")
+
+        def forward(self, frames: Tensor) -> Tensor:
+            return self.head(frames.sum(3) / self.divisor).mean(0)
+
+    spikes = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]], dtype=torch.uint8)
+    samples = Samples(spikes[None, None], torch.zeros(1))
+    for divisor in (1, 4):  # 3 of 4, be it 3 or three quarters
+        _, (head,) = predict_and_count(Pooled(divisor), samples, {})
+        assert (head.value_bits, head.active, head.macs) == (2, 2, 4)
+    assert head.not_binary == 2
+
+
+def test_stored_bits_are_those_of_the_packed_file(busy_samples):
+    model = lively(depth=1)
+    uniform, pot = Choice("uniform", 4), Choice("pot", 3)
+    choices = {name: (uniform, pot)[n % 2] for n, name in enumerate(quantizable_layers(model))}
+    network = {"width": 16, "depth": 1, "heads": 2, "pools": POOLS}
+    example = busy_samples.batch(torch.arange(2))[0]
+    data = pack(quantize(model, choices), example, network=network, classes=3)
+    unpacked, packed = load_packed(data)
+    _, operations = predict_and_count(unpacked, busy_samples, packed.assignment)
+    assert stored_bits(pd.DataFrame(operations)).sum() == 8 * len(opened(data)[1])
+
+
+def test_a_layer_that_is_not_counted_is_noticed(tiny_samples):
+    model = Tiny()
+    model.spare = layer.Linear(2, 2, step_mode="m")
+    with pytest.raises(AssertionError, match="spare"):
+        predict_and_count(model, tiny_samples, {})

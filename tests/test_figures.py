@@ -17,6 +17,7 @@ from hetspike.figures import (
     STYLES,
     accuracy_against_bits,
     assignments,
+    energy_views,
     event_image,
     moved_apart,
     png,
@@ -24,7 +25,7 @@ from hetspike.figures import (
     style_of,
 )
 from hetspike.levels import SCHEMES
-from hetspike.names import search_of
+from hetspike.names import VIEWS, search_of
 from hetspike.search import SEARCHES
 
 ROWS = (  # cell, method, setting, accuracy [%], effective bits
@@ -286,3 +287,30 @@ def test_png_is_the_same_bytes_and_the_size_asked_for(results, layers, cells, re
         assert b"matplotlib" not in data.lower()
         height, width = imread(io.BytesIO(data)).shape[:2]
         assert (width, height) == tuple(int(150 * inches) for inches in make().get_size_inches())
+
+
+def test_energy_has_a_panel_per_dataset_and_view_in_the_colours_of_the_schemes(cells):
+    ratios = {
+        f"energy_{view}{end}": value
+        for view in VIEWS
+        for end, value in (("", 4.0), ("_low", 3.0), ("_high", 6.0))
+    }
+    energy = pd.DataFrame(
+        [
+            {"dataset": dataset, "cell": cell, **ratios}
+            for dataset in ("sim-a", "sim-b")
+            for cell in ("float-tuned", "uniform-4", "pot-3", "fisher-2.5", "fisher-2.5-kd")
+        ]
+    )
+    figure = energy_views(energy, cells)
+    panels = [axes for axes in figure.axes if axes.patches]
+    assert [len(panels), panels[0].get_title()] == [2 * len(VIEWS), "Weight bits"]
+    # distilled networks cost what they cost without; float is the line at 1
+    names = [text.get_text() for text in panels[0].get_yticklabels()]
+    assert names == ["uniform-4", "pot-3", "fisher-2.5"]
+    for axes in panels:
+        assert [bar.get_width() for bar in axes.patches] == [4.0] * 3
+        colours = [to_hex(bar.get_facecolor()).upper() for bar in axes.patches]
+        assert colours == [STYLES[each].colour for each in ("uniform", "pot", "fisher")]
+    assert panels[0].get_ylabel() == "sim-a\n(simulated stand-in data)"
+    assert panels[-1].get_xlabel() == "times less"

@@ -7,6 +7,7 @@ import pytest
 
 from hetspike.levels import (
     SCHEMES,
+    Arithmetic,
     additive_power_of_two,
     binary,
     power_of_two,
@@ -95,3 +96,52 @@ def test_levels_fit_into_their_bits_and_thresholds_separate_them(scheme, bits):
     assert len({sign * magnitude for magnitude in magnitudes for sign in (1, -1)}) <= 2**bits
     gaps = zip(pairwise(magnitudes), thresholds, strict=True)
     assert all(low < threshold < high for (low, high), threshold in gaps)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "bits", "integers", "unit", "aligned_bits"),
+    [
+        ("binary", 1, (1,), 1, 2),  # +1 and -1 in two's complement
+        ("uniform", 2, (0, 1), 1, 2),
+        ("uniform", 4, (0, 1, 2, 3, 4, 5, 6, 7), 1, 4),
+        ("pot", 2, (0, 1), 1, 2),
+        ("pot", 3, (0, 1, 2, 4), 1 / 4, 4),
+        ("pot-log", 4, (0, 1, 2, 4, 8, 16, 32, 64), 1 / 64, 8),
+        ("apot", 4, (0, 1, 2, 3, 4, 6, 8, 10), 1 / 8, 5),
+    ],
+)
+def test_levels_as_integers_by_hand(scheme, bits, integers, unit, aligned_bits):
+    levels = SCHEMES[scheme].levels(bits)
+    assert levels.integers == (integers, unit)
+    assert levels.aligned_bits == aligned_bits
+
+
+@pytest.mark.parametrize(("scheme", "bits"), PAIRS)
+def test_integers_are_the_levels_exactly_and_fit_into_the_aligned_bits(scheme, bits):
+    levels = SCHEMES[scheme].levels(bits)
+    integers, unit = levels.integers
+    assert tuple(unit * integer for integer in integers) == levels.magnitudes
+    assert any(integer % 2 for integer in integers)  # no larger unit would do
+    assert 2 ** (levels.aligned_bits - 2) <= max(integers) < 2 ** (levels.aligned_bits - 1)
+    if scheme == "uniform":
+        assert levels.aligned_bits == bits
+    if scheme == "pot":
+        assert levels.aligned_bits == 2 ** (bits - 1)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "bits", "of_an_integer"),
+    [
+        ("binary", 1, Arithmetic(0, 0, 1)),
+        ("uniform", 2, Arithmetic(0, 0, 1)),  # ternary: one size, nothing to weigh
+        ("uniform", 3, Arithmetic(1, 0, 1)),
+        ("pot", 2, Arithmetic(0, 0, 1)),
+        ("pot", 3, Arithmetic(0, 1, 1)),
+        ("pot-log", 8, Arithmetic(0, 1, 1)),
+        ("apot", 4, Arithmetic(0, 2, 2)),  # two powers of two are shifted and added
+    ],
+)
+def test_arithmetic_by_hand(scheme, bits, of_an_integer):
+    arithmetic = SCHEMES[scheme].arithmetic
+    assert arithmetic(bits, binary_input=False) == of_an_integer
+    assert arithmetic(bits, binary_input=True) == Arithmetic(0, 0, 1)  # a spike adds the weight

@@ -118,5 +118,6 @@ def test_readme_and_results_show_what_is_published():
     }
     assert tables["summary.md"] in (ROOT / "README.md").read_text()
     shown = (ROOT / "docs/RESULTS.md").read_text()
-    for name in ("claims.md", "results.md", "comparison.md", "datasets.md"):
-        assert tables[name].strip() in shown
+    assert len(tables) > 5
+    for name, table in tables.items():
+        assert name == "summary.md" or table.strip() in shown

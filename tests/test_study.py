@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -110,3 +111,32 @@ def test_studies_that_share_networks_agree_on_what_both_name():
     for name, plan in DEFAULT["searches"].items():
         ours = {key: value for key, value in search["searches"][name].items() if key != "budgets"}
         assert ours == {key: value for key, value in plan.items() if key != "budgets"}
+
+
+def test_a_fingerprint_tells_what_made_a_network_and_not_what_it_is_called():
+    study = parse_study(DEFAULT)
+    cells = {cell.name: cell for cell in study.cells}
+    prints = {
+        (dataset, name): study.fingerprint(dataset, cell)
+        for dataset in study.datasets
+        for name, cell in cells.items()
+    }
+    assert len(set(prints.values())) == len(prints)
+    dataset = next(iter(study.datasets))
+
+    def after(path: str, value: Any) -> set[str]:
+        """Rows whose network another setting would have made."""
+        other = parse_study(changed(path, value))
+        return {
+            cell.name
+            for cell in other.cells
+            if prints.get((dataset, cell.name)) != other.fingerprint(dataset, cell)
+        }
+
+    assert after("seeds", [7, 8, 9]) == set()
+    assert after("searches.dnas.budgets", [3.14, 3]) == {"dnas-3"}
+    assert after("searches.dnas.settings.penalty", 2.0) == {"dnas-3.14"}
+    assert after("qat.epochs", 6) == cells.keys() - {"float"}
+    assert after("float_training.epochs", 40) == cells.keys()
+    searched = {name for name, cell in cells.items() if cell.searched}
+    assert after("candidates.pot", [3, 4]) == searched

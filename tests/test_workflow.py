@@ -14,12 +14,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
+from hetspike.engine import Engine
 from hetspike.errors import UserError
+from hetspike.packing import load_packed
 from hetspike.study import parse_study
+from hetspike.train import Samples, logits_of
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ("Snakefile", "config", "environment.yml", "profiles", "src", "workflow")
@@ -166,6 +171,31 @@ def test_predictions_cover_the_test_split_once(finished):
 
 
 @long_run
+def test_what_was_evaluated_is_what_is_packed(finished):
+    study = parse_study(SMOKE)
+    dataset, cell = "sim-gestures", next(each for each in study.cells if each.searched)
+    with np.load(finished / f"results/smoke/frames/{dataset}/test.npz") as arrays:
+        samples = Samples(*(torch.from_numpy(arrays[name]) for name in ("frames", "labels")))
+    for seed in study.seeds:
+        folder = finished / f"results/smoke/evaluation/{dataset}/{seed}"
+        file = finished / f"results/smoke/packed/{dataset}/{seed}/{cell.name}.safetensors"
+        network, packed = load_packed(file.read_bytes())
+        said = {name: packed.about[name] for name in ("dataset", "row", "seed", "configuration")}
+        assert said == {
+            **{"dataset": dataset, "row": cell.name, "seed": seed},
+            "configuration": study.fingerprint(dataset, cell),
+        }
+        predictions = pd.read_csv(folder / "predictions.csv").query("cell == @cell.name")
+        assert logits_of(network, samples).argmax(1).tolist() == predictions["prediction"].tolist()
+        measured = pd.read_csv(folder / "networks.csv").set_index("cell").loc[cell.name]
+        assert measured["packed_bytes"] == file.stat().st_size
+        integers = Engine(packed).run(samples.frames)[0] == torch.tensor(
+            predictions["prediction"].tolist()
+        )
+        assert measured["agreement"] == integers.double().mean().item() > 0.98
+
+
+@long_run
 def test_verdicts_are_one_of_four_words(finished):
     verdicts = pd.read_csv(finished / "results/smoke/tables/claims.csv")["verdict"]
     assert {*verdicts} <= {"supported", "not supported", "inconclusive", "not run"}
@@ -207,7 +237,8 @@ def test_a_second_run_has_nothing_to_do(moved):
 
 
 REPORT = {"tables": 1, "figures": 1}
-AFTER_TRAINING = REPORT | {"evaluate": 4}
+EVALUATION = REPORT | {"evaluate": 4}
+AFTER_TRAINING = EVALUATION | {"pack": 4}
 
 
 @long_run
@@ -217,10 +248,13 @@ AFTER_TRAINING = REPORT | {"evaluate": 4}
         ("config/claims.yaml", REPORT),
         ("src/hetspike/tables.py", REPORT),
         ("src/hetspike/figures.py", {"figures": 1, "samples": 2}),
-        ("src/hetspike/evaluate.py", AFTER_TRAINING),
+        ("src/hetspike/energy.py", EVALUATION),
+        ("src/hetspike/evaluate.py", EVALUATION),
+        ("src/hetspike/engine.py", EVALUATION),
+        ("src/hetspike/packing.py", AFTER_TRAINING),
         ("src/hetspike/search/dnas.py", AFTER_TRAINING | {"search": 8, "quantize": 8}),
         ("src/hetspike/quantizer.py", AFTER_TRAINING | {"search": 8, "quantize": 20}),
-        ("src/hetspike/linear.py", AFTER_TRAINING | {"linear": 2}),
+        ("src/hetspike/linear.py", EVALUATION | {"linear": 2}),
         ("workflow/scripts/train_quantized.py", AFTER_TRAINING | {"quantize": 20}),
     ],
 )
@@ -249,13 +283,13 @@ def other_slices(study: dict[str, Any]) -> None:
         (faster_qat, AFTER_TRAINING | {"quantize": 20}),
         (
             one_more_seed,
-            AFTER_TRAINING | {"train_float": 2, "search": 4, "quantize": 10, "evaluate": 2},
+            REPORT | {"train_float": 2, "search": 4, "quantize": 10} | {"pack": 2, "evaluate": 2},
         ),
         (
             other_slices,
             REPORT
             | {"frames": 1, "linear": 1, "train_float": 2, "search": 4, "quantize": 10}
-            | {"evaluate": 2},
+            | {"pack": 2, "evaluate": 2},
         ),
     ],
 )

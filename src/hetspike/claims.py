@@ -11,14 +11,8 @@ from pydantic import Field, model_validator
 
 from hetspike.config import Settings, checked
 from hetspike.errors import UserError
-from hetspike.tables import MEASURES, with_spread
-
-CAPTION = (
-    "Claims of the paper (arXiv 2412.05505), on its own datasets and on the simulated stand-ins "
-    "that keep their protocols. A verdict judges the whole interval in brackets: supported where "
-    "all of it satisfies the claim, not supported where none of it does, inconclusive where it "
-    "straddles, not run where there are no results."
-)
+from hetspike.present import with_spread
+from hetspike.tables import MEASURES
 
 Verdict = Literal["supported", "not supported", "inconclusive", "not run"]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -158,3 +152,24 @@ def claims_table(claims: Claims, results: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(table)
+
+
+ENERGY = "energy_"
+
+
+def energy_claims_table(claims: Claims, verdicts: pd.DataFrame) -> pd.DataFrame:
+    """The claims on energy side by side: a row per claimed factor and dataset, a column per view.
+
+    verdicts: `claims_table` of the same claims. Under a view stands what was measured, and the
+    verdict.
+    """
+    views = {c.id: c.measure.removeprefix(ENERGY) for c in claims.claims if ENERGY in c.measure}
+    rows = verdicts[verdicts["id"].isin(views)]
+    rows = rows.assign(
+        view=rows["id"].map(views),
+        outcome=(rows["measured"] + " " + rows["verdict"]).str.strip(),
+    )
+    keys = ["dataset", "cell", "expected"]
+    table = rows.pivot(index=keys, columns="view", values="outcome")
+    order = rows.drop_duplicates(keys).set_index(keys).index
+    return table.loc[order, list(dict.fromkeys(views.values()))].reset_index()

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hetspike.cost import effective_bits
 from hetspike.levels import BINARY
+from hetspike.sizes import effective_bits
 from hetspike.stats import correctness, means_with_intervals
 
 COMPARISON_COLUMNS = (

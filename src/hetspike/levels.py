@@ -6,6 +6,7 @@ the signs are implied: the levels are {+m, -m for every magnitude m}.
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import pairwise
 from math import sqrt
 from typing import NamedTuple
@@ -21,12 +22,59 @@ class Levels(NamedTuple):
     magnitudes: tuple[float, ...]
     thresholds: tuple[float, ...]
 
+    @property
+    def integers(self) -> tuple[tuple[int, ...], float]:
+        """The magnitudes as multiples of their unit, the largest power of two that divides all.
+
+        >>> power_of_two(3).integers
+        ((0, 1, 2, 4), 0.25)
+        """
+        unit = 1 / max(Fraction(magnitude).denominator for magnitude in self.magnitudes)
+        return tuple(int(magnitude / unit) for magnitude in self.magnitudes), unit
+
+    @property
+    def aligned_bits(self) -> int:
+        """Width of a weight in two's complement, all exponents aligned: b for uniform at b bits.
+
+        >>> power_of_two(4).aligned_bits
+        8
+        """
+        return max(self.integers[0]).bit_length() + 1
+
+
+class Arithmetic(NamedTuple):
+    """What it takes to weigh one input and to accumulate it."""
+
+    multiplications: int
+    shifts: int
+    additions: int
+
 
 class Scheme(NamedTuple):
-    """What a name in a configuration stands for: its levels, and the stored bits it comes in."""
+    """What a name in a configuration stands for: its levels, and the stored bits it comes in.
+
+    terms   how many powers of two add up to a level, so that shifts weigh an integer; None where
+            it takes a multiplier
+    """
 
     levels: Callable[[int], Levels]
     widths: range
+    terms: int | None = None
+
+    def arithmetic(self, bits: int, *, binary_input: bool) -> Arithmetic:
+        """Operations of one weight on one input: a spike adds the weight, an integer is weighed.
+
+        Where all levels have one size there is nothing to weigh: it is added or subtracted.
+
+        >>> SCHEMES["pot"].arithmetic(4, binary_input=False)
+        Arithmetic(multiplications=0, shifts=1, additions=1)
+        """
+        sizes = sum(magnitude > 0 for magnitude in self.levels(bits).magnitudes)
+        if binary_input or sizes == 1:
+            return Arithmetic(0, 0, 1)
+        if self.terms is None:
+            return Arithmetic(1, 0, 1)
+        return Arithmetic(0, self.terms, self.terms)
 
 
 def nearest(magnitudes: list[float]) -> Levels:
@@ -94,7 +142,7 @@ def additive_power_of_two(bits: int) -> Levels:
 SCHEMES: dict[str, Scheme] = {
     BINARY: Scheme(binary, range(1, 2)),
     "uniform": Scheme(uniform, range(2, MAX_BITS + 1)),
-    "pot": Scheme(power_of_two, range(2, MAX_BITS + 1)),
-    "pot-log": Scheme(power_of_two_log, range(2, MAX_BITS + 1)),
-    "apot": Scheme(additive_power_of_two, range(4, 6)),
+    "pot": Scheme(power_of_two, range(2, MAX_BITS + 1), terms=1),
+    "pot-log": Scheme(power_of_two_log, range(2, MAX_BITS + 1), terms=1),
+    "apot": Scheme(additive_power_of_two, range(4, 6), terms=2),
 }

@@ -7,6 +7,14 @@ FLOAT_TUNED = "float-tuned"  # trained on as long as quantized cells: the refere
 DISTILLED = "-kd"  # ends the name of a cell whose QAT learned from the float network as well
 LINEAR = "linear"  # a linear classifier on summed event counts: what the sum alone gives away
 
+VIEWS = {  # of energy, and their headings
+    "bits_linear": "Weight bits",
+    "field": "MAC and AC",
+    "ops": "Operations",
+    "memory": "Memory",
+    "total": "Operations and memory",
+}
+
 
 def is_stand_in(dataset: str) -> bool:
     """Simulated stand-ins, and nothing else, are named sim-*."""

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
+from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -129,10 +130,20 @@ class Quantizer(nn.Module):
         # LSQ's 1 / sqrt(N Qp); Qp is the number of positive levels
         self.gradient_factor = (rows.shape[1] * sum(m > 0 for m in magnitudes)) ** -0.5
 
+    @property
+    def scale(self) -> Tensor:
+        """What a level of 1 stands for, by channel [C]."""
+        return self.log_scale.exp()
+
     def forward(self, weight: Tensor) -> Tensor:
         scale = ScaleGradient.apply(self.log_scale, self.gradient_factor).exp()
         scale = scale.view(-1, *(1,) * (weight.dim() - 1))
         return scale * RoundToLevel.apply(weight / scale, self.levels, self.thresholds)
+
+    def codes(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Sign (bool, negative) and index of the magnitude of each quantized weight [C, ...]."""
+        ratio = weight / self.scale.view(-1, *(1,) * (weight.dim() - 1))
+        return ratio.signbit(), torch.bucketize(ratio.abs(), self.thresholds)
 
 
 def quantizable_layers(model: nn.Module) -> dict[str, Synapses]:
@@ -144,14 +155,14 @@ def boundary_choices(
     model: nn.Module, boundary_layers: Literal["searched", "8-bit", "float"]
 ) -> dict[str, Choice | None]:
     """First and last layer where they are kept out of a search: at 8 bits, or in float (None)."""
-    first, *_, last = quantizable_layers(model)
+    names = list(quantizable_layers(model))
     match boundary_layers:
         case "searched":
             return {}
         case "8-bit":
-            return dict.fromkeys((first, last), Choice("uniform", 8))
+            return dict.fromkeys((names[0], names[-1]), Choice("uniform", 8))
         case "float":
-            return dict.fromkeys((first, last))
+            return dict.fromkeys((names[0], names[-1]))
 
 
 def single_scheme(
@@ -162,12 +173,18 @@ def single_scheme(
     return {name: each for name, each in choices.items() if each}
 
 
+def _copy(model: nn.Module) -> nn.Module:
+    """A copy, its neurons and the model's at rest: a state with gradients cannot be copied."""
+    functional.reset_net(model)
+    return copy.deepcopy(model)
+
+
 def quantize(model: nn.Module, assignment: Assignment) -> nn.Module:
     """A copy of the model whose named layers hold quantized weights, ready for QAT.
 
     Raises UserError when the assignment names a layer that the model does not have.
     """
-    quantized = copy.deepcopy(model)
+    quantized = _copy(model)
     layers = quantizable_layers(quantized)
     for name, choice in assignment.items():
         if name not in layers:
@@ -179,7 +196,7 @@ def quantize(model: nn.Module, assignment: Assignment) -> nn.Module:
 
 def freeze(model: nn.Module) -> nn.Module:
     """A copy of a quantized model with plain weights that lie on their levels."""
-    frozen = copy.deepcopy(model)
+    frozen = _copy(model)
     for layer in quantizable_layers(frozen).values():
         if parametrize.is_parametrized(layer, "weight"):
             # not remove_parametrizations: it strips a class that the copy shares with its original

@@ -4,7 +4,9 @@ The configuration file holds exactly the fields of `Study`. A dataset's `source`
 arguments of its function in `hetspike.events`, a search's `settings` those of its settings class.
 """
 
+import hashlib
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -196,6 +198,24 @@ class Study(Settings):
         """What the search of that row chooses from."""
         own = self.searches[row].candidates
         return self.candidates if own is None else own
+
+    def fingerprint(self, dataset: str, cell: Cell) -> str:
+        """SHA-256 of the settings that make a network of this cell, but for names and seed."""
+        made_by: dict[str, Any] = {
+            "dataset": [dataset, self.datasets[dataset].model_dump()],
+            "float_training": self.float_training.model_dump(),
+        }
+        if cell.name != FLOAT:
+            made_by |= {"qat": self.qat.model_dump(), "boundary_layers": self.boundary_layers}
+        if cell.searched:
+            plan = self.searches[cell.method]
+            candidates = self.candidates_of(cell.method)
+            made_by["search"] = [plan.search, plan.settings, candidates, cell.setting, cell.draw]
+        elif cell.setting is not None:
+            made_by["levels"] = [cell.method, cell.setting]
+        if cell.distilled and self.distillation:
+            made_by["distillation"] = self.distillation.model_dump(exclude={"rows"})
+        return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
 
     @property
     def cells(self) -> tuple[Cell, ...]:

@@ -48,9 +48,11 @@ DATASETS = list(STUDY.datasets)
 CELLS = {cell.name: cell for cell in STUDY.cells}
 SEARCHED = [cell.name for cell in STUDY.cells if cell.searched and not cell.distilled]
 BASE_SEARCHES = [row for row in STUDY.searches if search_of(row, STUDY.searches) == (row, "")]
-TABLES = ["results", "comparison", "datasets", "claims"]
-if any(cell.against for cell in STUDY.cells):
-    TABLES.insert(2, "ablations")
+TABLES = [
+    *("results", "comparison", "sizes", "energy", "order", "integer"),
+    *("energy-claims", "datasets", "claims"),
+    *(["ablations"] if any(cell.against for cell in STUDY.cells) else []),
+]
 SPLITS = ["train", "validation", "test"]
 
 
@@ -130,6 +132,11 @@ def distillation_of(wildcards):
     """How a cell learns from the float network, if it does."""
     plan = STUDY.distillation
     return plan.model_dump(exclude={"rows"}) if CELLS[wildcards.cell].distilled else None
+
+
+def configurations(wildcards):
+    """Cell -> fingerprint of the settings that made its network."""
+    return {name: STUDY.fingerprint(wildcards.dataset, cell) for name, cell in CELLS.items()}
 
 
 def show_results():

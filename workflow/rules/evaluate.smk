@@ -1,4 +1,22 @@
-# The test split, read by no other rule: once for each network.
+# Networks as files to ship, and the test split, read by no other rule: once for each of them.
+
+
+rule pack:
+    input:
+        code=code("workflow/scripts/pack_networks.py"),
+        validation=SHARED / "frames/{dataset}/validation.npz",
+        networks=[SHARED / f"networks/{{dataset}}/{{seed}}/{cell}.safetensors" for cell in CELLS],
+        histories=[SHARED / f"networks/{{dataset}}/{{seed}}/{cell}.csv" for cell in CELLS],
+    output:
+        [RESULTS / f"packed/{{dataset}}/{{seed}}/{cell}.safetensors" for cell in CELLS],
+    log:
+        RESULTS / "logs/pack/{dataset}-{seed}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        configurations=configurations,
+    script:
+        "../scripts/pack_networks.py"
 
 
 rule evaluate:
@@ -7,10 +25,11 @@ rule evaluate:
         test=SHARED / "frames/{dataset}/test.npz",
         events=SHARED / "events/{dataset}/test.npz",
         linear=SHARED / "linear/{dataset}.npz",
-        networks=[SHARED / f"networks/{{dataset}}/{{seed}}/{cell}.safetensors" for cell in CELLS],
+        networks=rules.pack.output,
     output:
         predictions=RESULTS / "evaluation/{dataset}/{seed}/predictions.csv",
         layers=RESULTS / "evaluation/{dataset}/{seed}/layers.csv",
+        networks=RESULTS / "evaluation/{dataset}/{seed}/networks.csv",
     log:
         RESULTS / "logs/evaluate/{dataset}-{seed}.log",
     conda:

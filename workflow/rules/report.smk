@@ -7,12 +7,14 @@ rule tables:
         claims="config/claims.yaml",
         predictions=expand(rules.evaluate.output.predictions, dataset=DATASETS, seed=STUDY.seeds),
         layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
+        networks=expand(rules.evaluate.output.networks, dataset=DATASETS, seed=STUDY.seeds),
         events=expand(rules.events.output.table, dataset=DATASETS),
         searches=expand(rules.search.output, dataset=DATASETS, seed=STUDY.seeds, cell=SEARCHED),
     output:
         expand(RESULTS / "tables/{table}.{form}", table=TABLES, form=["csv", "md", "tex"]),
         RESULTS / "tables/summary.md",
         RESULTS / "tables/summary.tex",
+        layers=RESULTS / "tables/layers.csv",
         events=RESULTS / "tables/events.csv",
         metrics=RESULTS / "metrics.json",
     log:
@@ -34,10 +36,12 @@ rule figures:
     input:
         code=code("workflow/scripts/write_figures.py"),
         results=RESULTS / "tables/results.csv",
+        energy=RESULTS / "tables/energy.csv",
         layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
     output:
         expand(RESULTS / "figures/accuracy-{dataset}.png", dataset=DATASETS),
         expand(RESULTS / "figures/assignments-{search}.png", search=BASE_SEARCHES),
+        RESULTS / "figures/energy.png",
     log:
         RESULTS / "logs/figures.log",
     conda:

@@ -1,15 +1,19 @@
-"""Every network of one dataset and seed on the test recordings: predictions, operations a layer."""
+"""Every packed network of one dataset and seed on the test recordings: what it says and takes."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jobs import job, write_text
-from networks import read_network
 from training import read_samples
 
+from hetspike.engine import Engine
 from hetspike.evaluate import predict_and_count
 from hetspike.linear import predict_linear
 from hetspike.names import LINEAR
-from hetspike.quantizer import freeze
+from hetspike.packing import load_packed
+
+MEASURED = ["cell", "packed_bytes", "accuracy", "agreement", "integer_accuracy"]
 
 with job(snakemake) as say:
     test = read_samples(snakemake.input.test)
@@ -17,7 +21,7 @@ with job(snakemake) as say:
     with np.load(snakemake.input.events) as recordings:
         groups = recordings["groups"]
     base = pd.DataFrame({"recording": np.arange(len(labels)), "group": groups, "label": labels})
-    predictions, layers = [], []
+    predictions, layers, networks = [], [], []
 
     def add_predictions(cell, predicted):
         predictions.append(base.assign(cell=cell, prediction=predicted))
@@ -26,14 +30,23 @@ with job(snakemake) as say:
     with np.load(snakemake.input.linear) as fitted:
         add_predictions(LINEAR, predict_linear(**fitted, frames=test.frames.numpy()))
     for cell, path in zip(snakemake.params.cells, snakemake.input.networks, strict=True):
-        network, about = read_network(path)
-        predicted, operations = predict_and_count(freeze(network), test, about["assignment"])
+        network, packed = load_packed(Path(path).read_bytes())
+        predicted, operations = predict_and_count(network, test, packed.assignment)
         add_predictions(cell, np.array(predicted))
         layers.append(pd.DataFrame(operations).assign(cell=cell))
-    for path, parts in (
-        (snakemake.output.predictions, predictions),
-        (snakemake.output.layers, layers),
-    ):
+        about = {
+            "cell": cell,
+            "packed_bytes": Path(path).stat().st_size,
+            "accuracy": (labels == predicted).mean(),
+        }
+        if not packed.has_float_weights:
+            classes, _ = Engine(packed).run(test.frames)
+            about["agreement"] = (classes.numpy() == predicted).mean()
+            about["integer_accuracy"] = (classes.numpy() == labels).mean()
+        networks.append(about)
+    for output, parts in (("predictions", predictions), ("layers", layers)):
         table = pd.concat(parts).assign(**snakemake.wildcards)
-        write_text(path, table.to_csv(index=False))
+        write_text(snakemake.output[output], table.to_csv(index=False))
+    table = pd.DataFrame(networks, columns=MEASURED).assign(**snakemake.wildcards)
+    write_text(snakemake.output.networks, table.to_csv(index=False))
     say(f"{len(layers)} networks on {len(labels)} test recordings")

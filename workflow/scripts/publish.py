@@ -7,7 +7,10 @@ from pathlib import Path
 from jobs import write_text
 
 RESULTS, DOCS = Path("results/default"), Path("docs")
-TABLES = ("claims", "results", "comparison", "datasets")
+TABLES = (
+    *("claims", "results", "comparison", "sizes", "energy", "energy-claims", "order", "integer"),
+    "datasets",
+)
 MARKED = re.compile(r"(?<=<!-- summary -->\n).*(?=<!-- end of summary -->)", re.DOTALL)
 
 
@@ -23,7 +26,7 @@ sections = [
     "# Results of the default study",
     "Written by `make publish` from what `make reproduce` computed; not edited by hand. The tables "
     "as csv and LaTeX: `dvc pull`.",
-    *(f"## {table.capitalize()}\n\n{read(table)}" for table in TABLES),
+    *(f"## {table.capitalize().replace('-', ' ')}\n\n{read(table)}" for table in TABLES),
     "## Figures",
     *(f"![{picture.stem}](figures/{picture.name})" for picture in pictures),
 ]

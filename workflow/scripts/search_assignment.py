@@ -1,9 +1,11 @@
 """One search: {layer: [scheme, bits]} at or under the budget, and what it cost to find."""
 
+from pathlib import Path
+
 from jobs import job, write_json
-from networks import read_network
 from training import read_samples
 
+from hetspike.checkpoint import load_trained
 from hetspike.effort import Effort
 from hetspike.quantizer import boundary_choices, choices
 from hetspike.search import SEARCHES, load
@@ -12,7 +14,7 @@ from hetspike.search.space import Space
 APART = 1000  # more than there are seeds: draws of different seeds differ
 
 with job(snakemake) as say:
-    network, _ = read_network(snakemake.input.float_network)
+    network, _ = load_trained(Path(snakemake.input.float_network).read_bytes())
     wanted = snakemake.params.search
     space = Space.of(
         network,

@@ -1,14 +1,16 @@
 """QAT of one row from the float network; without a choice of levels it fine-tunes the float."""
 
+from pathlib import Path
+
 from jobs import job, read_json
-from networks import read_network
 from training import train_network
 
+from hetspike.checkpoint import load_trained
 from hetspike.config import Distillation
 from hetspike.quantizer import Choice, boundary_choices, quantize, single_scheme
 
 with job(snakemake) as say:
-    network, about = read_network(snakemake.input.float_network)
+    network, about = load_trained(Path(snakemake.input.float_network).read_bytes())
     assignment = {}
     if snakemake.params.choice:
         boundary = boundary_choices(network, snakemake.params.boundary_layers)

@@ -1,11 +1,11 @@
-"""Accuracy against effective bits by dataset, and what every search chose for each layer."""
+"""Accuracy against effective bits, what every search chose for each layer, energy by view."""
 
 from pathlib import Path
 
 import pandas as pd
 from jobs import beside, job
 
-from hetspike.figures import accuracy_against_bits, assignments, png
+from hetspike.figures import accuracy_against_bits, assignments, energy_views, png
 
 with job(snakemake):
     results = pd.read_csv(snakemake.input.results)
@@ -18,6 +18,7 @@ with job(snakemake):
         f"assignments-{search}": assignments(layers, cells, search)
         for search in snakemake.params.searches
     }
+    made["energy"] = energy_views(pd.read_csv(snakemake.input.energy), cells)
     for output in snakemake.output:
         with beside(output) as part:
             part.write_bytes(png(made[Path(output).stem]))

@@ -1,0 +1,128 @@
+"""A spiking network of one's own, in calls: what the study's workflow does in files.
+
+Networks take frames [T, B, C, H, W] and return logits [B, classes]. Neurons that keep their state
+from call to call are at rest before every batch of the functions here; a training (`train.fit`)
+takes networks that see to it themselves.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import pandas as pd
+from spikingjelly.activation_based import functional
+from torch import Tensor, nn
+
+from hetspike.config import SensitivitySettings, Settings
+from hetspike.energy import energies
+from hetspike.engine import Count, Engine
+from hetspike.errors import UserError
+from hetspike.evaluate import predict_and_count
+from hetspike.packing import read
+from hetspike.quantizer import (
+    Assignment,
+    Choice,
+    boundary_choices,
+    choices,
+    freeze,
+    quantizable_layers,
+)
+from hetspike.search import SEARCHES, load
+from hetspike.search.space import Space
+from hetspike.sizes import stored_bits
+from hetspike.train import Samples
+
+# as in the study: the paper's two schemes, and what its searches by gradients look at
+CANDIDATES: Mapping[str, Iterable[int]] = {"uniform": (2, 3, 4, 6, 8), "pot": (3, 4, 5)}
+GRADIENTS = SensitivitySettings(recordings=384, batch_size=16)
+SETTINGS = {"random": Settings(), "sensitivity": GRADIENTS, "fisher": GRADIENTS}
+
+
+def choose(
+    model: nn.Module,
+    train: Samples,
+    validation: Samples,
+    *,
+    budget: float,
+    candidates: Mapping[str, Iterable[int]] = CANDIDATES,
+    method: str = "fisher",
+    settings: Settings | None = None,
+    boundary_layers: Literal["searched", "8-bit", "float"] = "searched",
+    seed: int = 0,
+) -> dict[str, Choice]:
+    """A scheme and bits for every layer of a trained float model, searched under a budget.
+
+    budget           mean stored bits a quantized weight, at most
+    candidates       what a layer may take, scheme -> widths in bits
+    method           a name of `search.SEARCHES`
+    settings         of that search, its class there; needed for dnas, which trains
+    boundary_layers  whether first and last layer are searched, at 8 bits, or left in float
+
+    Raises UserError for an unknown method or scheme, settings that are not the method's, and a
+    budget that the candidates cannot keep.
+    """
+    if method not in SEARCHES:
+        raise UserError(f"unknown method '{method}': use one of {', '.join(SEARCHES)}")
+    settings = settings or SETTINGS.get(method)
+    if not isinstance(settings, SEARCHES[method]):
+        raise UserError(
+            f"method '{method}' needs settings of its own: give a "
+            f"hetspike.config.{SEARCHES[method].__name__}"
+        )
+    model = _at_rest(model)
+    boundary = boundary_choices(model, boundary_layers)
+    space = Space.of(model, choices(candidates), budget, boundary)
+    return load(method)(model, train, validation, space, settings=settings, seed=seed)
+
+
+def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.DataFrame:
+    """What every operation of a network stores and costs, a row each, measured on recordings.
+
+    model       as `packing.unpack` leaves it; quantizers are frozen, batch norms that are still
+                there count as float numbers, in the row `other`
+    assignment  what the layers are stored as; layers that are not named are float
+
+    Columns: those of `evaluate.Operation`, counted for a recording; stored_bits, weights, scales
+    and biases together; and a column for each of `energy.ENERGY_VIEWS`, picojoules a recording
+    (bits_linear: bits). `sizes.effective_bits` and its neighbours take the table as it is.
+
+    Raises UserError when the assignment names a layer that the model does not have.
+    """
+    layers = quantizable_layers(model)
+    if strange := [name for name in assignment if name not in layers]:
+        raise UserError(f"assignment names layer '{strange[0]}': the model has {', '.join(layers)}")
+    _, operations = predict_and_count(_at_rest(model), samples, assignment)
+    table = pd.DataFrame(operations)
+    return table.assign(stored_bits=stored_bits(table)).join(energies(table))
+
+
+def run(data: bytes, frames: Tensor) -> tuple[Tensor, list[Count]]:
+    """A packed Spikformer on integers alone: classes [R], and the operations of a recording.
+
+    data    content of the file, from `packing.pack` or the command line
+    frames  event counts [R, T, C, H, W]
+
+    Raises UserError where the file is damaged, not a Spikformer of ours, or has layers in float,
+    and where the frames are no event counts.
+    """
+    engine = Engine(read(data))
+    check_counts(frames, engine.model)
+    return engine.run(frames)
+
+
+def check_counts(frames: Tensor, model: nn.Module) -> None:
+    """Raise UserError unless frames are event counts [R, T, C, H, W], C as the model takes."""
+    channels = next(iter(quantizable_layers(model).values())).weight.shape[1]
+    if frames.dim() != 5 or frames.shape[2] != channels or not frames.numel():
+        raise UserError(
+            f"frames of shape {list(frames.shape)}: the network takes [R, T, {channels}, H, W], "
+            "at least one recording"
+        )
+    if bool((frames < 0).any()) or not bool((frames == frames.long()).all()):
+        raise UserError("frames are no event counts: give whole numbers from 0 on")
+
+
+def _at_rest(model: nn.Module) -> nn.Module:
+    """A copy with plain weights; its neurons, and those of its copies, rest before every batch."""
+    copied = freeze(model)
+    copied.register_forward_pre_hook(lambda module, _: functional.reset_net(module))
+    return copied

@@ -1,0 +1,174 @@
+"""The command line: pack a trained network, look into the file, run it on integers."""
+
+import argparse
+import json
+import logging
+import math
+import os
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from hetspike.api import check_counts, run
+from hetspike.checkpoint import load_trained
+from hetspike.errors import UserError
+from hetspike.names import FLOAT
+from hetspike.packing import EXAMPLES, Packed, load_packed, pack, read
+from hetspike.sizes import NUMBER_BITS, compression, effective_bits, model_bits
+from hetspike.train import Samples, accuracy, logits_of
+
+FRAMES = "frames [R, T, 2, H, W] of event counts and, if known, labels [R]"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; a user's mistake ends it with one line on stderr and exit code 1."""
+    parser = argparse.ArgumentParser(prog="hetspike", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("pack", help="a trained network as a file to ship")
+    command.add_argument("network", type=Path, help="results/<study>/networks/.../*.safetensors")
+    command.add_argument("out", type=Path, help="the packed file to write")
+    command.add_argument(
+        "--frames", type=Path, required=True, help=f"npz on which both must agree: {FRAMES}"
+    )
+    command.set_defaults(do=lambda given: _pack(given.network, given.out, given.frames))
+
+    command = commands.add_parser("inspect", help="what a packed file says and holds")
+    command.add_argument("file", type=Path)
+    command.set_defaults(do=lambda given: _inspect(given.file))
+
+    command = commands.add_parser("run", help="a packed Spikformer on integers")
+    command.add_argument("file", type=Path)
+    command.add_argument("frames", type=Path, help=f"npz: {FRAMES}")
+    command.set_defaults(do=lambda given: _run(given.file, given.frames))
+
+    given = parser.parse_args(arguments)
+    # no GPU is nothing to warn of
+    logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
+    try:
+        given.do(given)
+    except UserError as error:
+        sys.exit(f"hetspike: {error}")
+
+
+def _pack(network: Path, out: Path, frames: Path) -> None:
+    data = _content(network)
+    with _naming(network):
+        model, about = load_trained(data)
+    counts, _ = _read_frames(frames)
+    with _naming(frames):
+        check_counts(counts, model)
+    example = counts[:EXAMPLES].transpose(0, 1).float()
+    with _naming(network):
+        packed = pack(model, example, network=about["network"], classes=about["classes"])
+    _write(out, packed)
+    bits = effective_bits(stored(read(packed)))
+    print(f"{out}: {len(packed):,} bytes, {bits:.2f} effective bits")
+
+
+def _inspect(file: Path) -> None:
+    data = _content(file)
+    with _naming(file):
+        packed = read(data)
+    for key, value in packed.about.items():
+        if key not in ("layers", "folded"):
+            print(f"{key}: {json.dumps(value)}")
+    table = stored(packed)
+    print()
+    print(table.drop(columns="number_bits").to_string(index=False))
+    print()
+    print(f"effective bits  {effective_bits(table):.2f}, quantized weights only")
+    print(f"compression     {compression(table):.1f}x, 32 / effective bits")
+    print(f"model bits      {model_bits(table):.2f}, all stored numbers")
+    print(f"packed bytes    {len(data):,}, header included")
+
+
+def _run(file: Path, frames: Path) -> None:
+    data = _content(file)
+    with _naming(file):
+        network, _ = load_packed(data)
+    counts, labels = _read_frames(frames)
+    with _naming(frames):
+        check_counts(counts, network)
+    with _naming(file):
+        classes, operations = run(data, counts)
+    simulated = logits_of(network, Samples(counts, torch.zeros(len(counts))))
+    print(f"{len(counts)} recordings, on integers from the frames to the classes")
+    if labels is not None:
+        correct = (classes == labels).double().mean()
+        print(f"accuracy    {100 * correct:.1f} %")
+    print(f"agreement   {100 * accuracy(simulated, classes):.1f} % with the float simulation")
+    for name in ("multiplications", "shifts", "additions"):
+        total = sum(getattr(count, name) for count in operations)
+        print(f"{name:<16}{total:,.0f} a recording")
+
+
+def stored(packed: Packed) -> pd.DataFrame:
+    """What a file stores, a row per quantized layer and per other tensor.
+
+    numbers are scales and biases, number_bits each; bytes are those of the row's tensors.
+    """
+    rows = []
+    for name, layer in packed.layers.items():
+        weights, numbers = layer.magnitude.numel(), 2 * len(layer.scale)
+        size = math.ceil(weights * layer.choice.bits / 8) + numbers * NUMBER_BITS // 8
+        rows.append((name, *layer.choice, weights, numbers, NUMBER_BITS, size))
+    for name, each in packed.others.items():
+        weights, numbers = (each.numel(), 0) if each.dim() > 1 else (0, each.numel())
+        bits = 8 * each.element_size()
+        rows.append((name, FLOAT, bits, weights, numbers, bits, each.nbytes))
+    columns = ["layer", "scheme", "bits", "weights", "numbers", "number_bits", "bytes"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _read_frames(path: Path) -> tuple[Tensor, Tensor | None]:
+    """Frames as they are stored, and labels [R] if there are any."""
+    try:
+        with np.load(path) as arrays:
+            frames = torch.from_numpy(arrays["frames"])
+            labels = torch.from_numpy(arrays["labels"]) if "labels" in arrays else None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}: name a file that can be read") from None
+    except (BadZipFile, zlib.error, EOFError, KeyError, TypeError, ValueError):
+        raise UserError(f"{path}: no frames, or damaged: give an npz with {FRAMES}") from None
+    if labels is not None and labels.shape != frames.shape[:1]:
+        raise UserError(
+            f"{path}: {list(labels.shape)} labels for {len(frames)} recordings: give one each"
+        )
+    return frames, labels
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}: name a file that can be read") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write beside `path`, then take its name: nobody sees half a file."""
+    part = path.with_name(f".part-{path.name}")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}: name a file that can be written") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the file in front of what is wrong with it."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None

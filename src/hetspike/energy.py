@@ -1,0 +1,169 @@
+"""What a network's inference costs, under five views that assume different hardware.
+
+The energy claims of this field are formulas. Each view here is one such formula, in picojoules a
+recording and row by row over the table of operations (columns of `evaluate.Operation`), so that a
+reader sees which ratios survive a change of assumptions:
+
+    bits_linear   stored weight bits, nothing else; in bits, not pJ
+    field         4.6 pJ a MAC in the first layer, 0.9 pJ an AC everywhere else; blind to bits
+    ops           what a datapath of these widths adds, shifts and multiplies
+    memory        what it reads and writes, weights at their packed width [Lemaire 2022]
+    total         ops + memory
+
+The constants lie in energy.toml with their sources. Layers in float cost what fp32 costs.
+"""
+
+import math
+import tomllib
+from collections.abc import Callable
+from importlib.resources import files
+
+import numpy as np
+import pandas as pd
+
+from hetspike.levels import SCHEMES
+from hetspike.sizes import FLOAT_BITS
+
+CONSTANTS = tomllib.loads(files("hetspike").joinpath("energy.toml").read_text())
+FLOAT_ADD, FLOAT_MULTIPLY = CONSTANTS["float32"]["add"], CONSTANTS["float32"]["multiply"]
+MEMORY = CONSTANTS["memory"]
+# kinds of rows: a layer's synapses, a module's products of spikes, a layer of neurons
+SYNAPSES, PRODUCTS, NEURONS, OTHER = "synapses", "attention", "neurons", "other"
+
+
+def add(bits: float) -> float:
+    """Energy of a fixed-point addition of that width [pJ; QKeras].
+
+    >>> round(add(32), 4)  # Horowitz measured 0.1
+    0.1
+    """
+    return CONSTANTS["fixed_point"]["add"] * bits
+
+
+def multiply(bits: int, other: int) -> float:
+    """Energy of a fixed-point multiplication of these widths [pJ; QKeras].
+
+    >>> round(multiply(8, 8), 3)  # Horowitz measured 0.2
+    0.2
+    """
+    square, linear = CONSTANTS["fixed_point"]["multiply"]
+    return square * bits * other + linear * math.sqrt(bits * other)
+
+
+def shift(bits: int, value_bits: int) -> float:
+    """Energy of shifting a value by an exponent of so many bits [pJ; QKeras].
+
+    An addition at B log10(B) bits, B = sqrt(2^bits * value_bits).
+
+    >>> round(shift(3, 8), 5)
+    0.02258
+    """
+    width = math.sqrt(2**bits * value_bits)
+    return add(width * math.log10(width)) if width > 1 else 0.0
+
+
+def access(bits: float, capacity: float) -> float:
+    """Energy of reading or writing so many bits in an SRAM of that capacity in bytes [pJ].
+
+    Horowitz's points for a word of 64 bits, linear in between [Lemaire 2022, section 3].
+
+    >>> access(64, 32 * 1024)
+    20.0
+    """
+    capacities, costs = zip(*MEMORY["sram"], strict=True)
+    return bits / MEMORY["word"] * float(np.interp(capacity, capacities, costs))
+
+
+def accumulator_bits(row: pd.Series) -> int:
+    """Width that no sum of this row can leave.
+
+    Synapses: weights with their exponents aligned, times the largest input seen, times the
+    fan-in. Attention adds non-negative numbers: the width of the largest sum seen.
+    """
+    if row["kind"] == PRODUCTS:
+        return int(row["value_bits"])
+    aligned = SCHEMES[row["scheme"]].levels(int(row["bits"])).aligned_bits
+    weighted = row["value_bits"] if row["macs"] else 0  # a spike adds the weight as it is
+    return int(aligned + weighted + math.ceil(math.log2(max(row["fan_in"], 1))))
+
+
+def bits_linear(row: pd.Series) -> float:
+    """Stored weight bits: the view under which the paper's energy ratio equals its compression."""
+    return float(row["weights"] * row["bits"])
+
+
+def field(row: pd.Series) -> float:
+    """4.6 pJ a MAC + 0.9 pJ an AC, the usual model of spiking papers.
+
+    The layer that sees the frames multiplies at every place, unless they are spikes; every other
+    row accumulates where inputs are not zero, integers of the residual stream included.
+    """
+    if row["first"] and row["macs"]:
+        return float((FLOAT_MULTIPLY + FLOAT_ADD) * row["dense"])
+    return float(FLOAT_ADD * (row["macs"] + row["acs"]))
+
+
+def ops(row: pd.Series) -> float:
+    """Additions at the accumulator's width, and what weighs inputs that are not spikes.
+
+    Attention's products of spikes are ANDs, whose cost beside the addition is left out. So are
+    the leaks of neurons, alike in all networks.
+    """
+    pairs = row["macs"] + row["acs"]
+    if not pairs:
+        return 0.0
+    if row["bits"] == FLOAT_BITS:
+        return float(FLOAT_ADD * pairs + FLOAT_MULTIPLY * row["macs"])
+    width = accumulator_bits(row)
+    if row["kind"] == PRODUCTS:
+        return float(add(width) * pairs)
+    bits, value_bits = int(row["bits"]), int(row["value_bits"])
+    each = SCHEMES[row["scheme"]].arithmetic(bits, binary_input=not row["macs"])
+    return float(
+        pairs
+        * (
+            each.multiplications * multiply(bits, value_bits)
+            + each.shifts * shift(bits, value_bits)
+            + each.additions * add(width)
+        )
+    )
+
+
+def memory(row: pd.Series) -> float:
+    """Reads of events and weights, reads and writes of potentials, writes of spikes.
+
+    As Lemaire 2022 counts a spiking layer (section 3): every event is read once, every pair reads
+    one weight and one potential and writes it back; every neuron's potential is read and written
+    at every step, and every spike written once. Weights are read at their packed width, from a
+    memory that holds the layer's; all else in words of 32 bits, from one that holds the layer's
+    potentials or the recording's events. Attention's products and biases are left out.
+    """
+    number, bytes_each = MEMORY["number"], MEMORY["number"] / 8
+    pairs = row["macs"] + row["acs"]
+    updates = row["inputs"] if row["kind"] == NEURONS else pairs
+    return float(
+        row["active"] * access(number, row["active"] * bytes_each)
+        + pairs * access(row["bits"], bits_linear(row) / 8)
+        + 2 * updates * access(number, row["outputs"] * bytes_each)
+    )
+
+
+def total(row: pd.Series) -> float:
+    """Operations and memory accesses together."""
+    return ops(row) + memory(row)
+
+
+ENERGY_VIEWS: dict[str, Callable[[pd.Series], float]] = {
+    "bits_linear": bits_linear,
+    "field": field,
+    "ops": ops,
+    "memory": memory,
+    "total": total,
+}
+
+
+def energies(layers: pd.DataFrame) -> pd.DataFrame:
+    """Energy of each row of one network's operations under each view, a column a view."""
+    rows = layers.assign(first=np.arange(len(layers)) == 0)
+    views = {view: rows.apply(each, axis=1) for view, each in ENERGY_VIEWS.items()}
+    return pd.DataFrame(views, index=layers.index)

@@ -1,0 +1,404 @@
+"""Tables for people: values carry their spread ("0.4 [-0.6, 1.5]"), headings their units.
+
+Every table of a study has a function that turns it into text columns and one for its caption;
+`TABLES` names them. Then csv, Markdown and LaTeX.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pandas as pd
+from tabulate import LATEX_ESCAPE_RULES, tabulate
+
+from hetspike.energy import ENERGY_VIEWS
+from hetspike.names import DISTILLED, FLOAT, FLOAT_TUNED, VIEWS, is_stand_in
+from hetspike.tables import MEASURES
+
+assert VIEWS.keys() == ENERGY_VIEWS.keys(), "every view has a heading"
+
+
+def with_spread(value: float, low: float, high: float, *, spec: str, unit: str = "") -> str:
+    """8.718, 8.5, 9 with spec "#.3g" and unit "x" -> "8.72x [8.50, 9.00]".
+
+    The value stands alone where all three print alike. One that does not exist (NaN) is a dash.
+    """
+    if math.isnan(value):
+        return "-"
+    shown, *ends = (format(each, spec) for each in (value, low, high))
+    return f"{shown}{unit}" if set(ends) == {shown} else f"{shown}{unit} [{', '.join(ends)}]"
+
+
+def with_deviation(mean: float, deviation: float, n: float) -> str:
+    """As in "78.2 ± 1.1 (3)", n in brackets; a single run has no deviation."""
+    return f"{mean:.1f} (1)" if n == 1 else f"{mean:.1f} ± {deviation:.1f} ({n:.0f})"
+
+
+def _spreads(
+    table: pd.DataFrame, measure: str, *, spec: str = MEASURES["drop"].spec, unit: str = ""
+) -> list[str]:
+    """A measure of every row with its interval; percentage points where nothing else is said."""
+    rows = table[[measure, f"{measure}_low", f"{measure}_high"]].itertuples(index=False)
+    return [with_spread(*row, spec=spec, unit=unit) for row in rows]
+
+
+def _on_first_row(names: pd.Series) -> pd.Series:
+    """Each name where it stands first, and nothing below."""
+    return names.mask(names.duplicated(), "")
+
+
+def present_results(results: pd.DataFrame) -> pd.DataFrame:
+    """`results_table` for people: every column is text, a dataset is named on its first row."""
+
+    def spread(measure: str, unit: str = "") -> list[str]:
+        return _spreads(results, measure, spec=MEASURES[measure].spec, unit=unit)
+
+    return pd.DataFrame(
+        {
+            "Dataset": _on_first_row(results["dataset"]),
+            "Network": results["cell"],
+            "Accuracy (%)": [
+                with_deviation(*row)
+                for row in results[["accuracy", "accuracy_sd", "n"]].itertuples(index=False)
+            ],
+            "Drop (pp)": spread("drop"),
+            "Effective bits": spread("effective_bits"),
+            "Compression": spread("compression", "x"),
+            "Energy ratio, weight bits": spread("energy_bits_linear", "x"),
+            "Energy ratio, MAC and AC": spread("energy_field", "x"),
+            "Paper, on its own data": [
+                "" if pd.isna(dataset) else f"{dataset}: {accuracy:g} %, energy {energy:g}x"
+                for dataset, accuracy, energy in results[
+                    ["paper_dataset", "paper_accuracy", "paper_energy"]
+                ].itertuples(index=False)
+            ],
+        }
+    )
+
+
+def present_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
+    """`comparison.comparison_table` for people."""
+
+    singles = comparison[["single", "single_accuracy"]].itertuples(index=False)
+    networks = comparison[["accuracy", "accuracy_sd", "n"]].itertuples(index=False)
+    return pd.DataFrame(
+        {
+            "Dataset": _on_first_row(comparison["dataset"]),
+            "Search": comparison["method"],
+            "Budget (bits)": [f"{budget:g}" for budget in comparison["setting"]],
+            "Effective bits": [f"{bits:.2f}" for bits in comparison["effective_bits"]],
+            "Accuracy (%)": [with_deviation(*row) for row in networks],
+            "Between draws (pp)": [
+                "" if math.isnan(spread) else f"± {spread:.1f}" for spread in comparison["draws_sd"]
+            ],
+            "Drop (pp)": _spreads(comparison, "drop"),
+            "Best single scheme (%)": [
+                f"{scheme} {accuracy:.1f}" if scheme else "-" for scheme, accuracy in singles
+            ],
+            "Gain over it (pp)": _spreads(comparison, "gain"),
+            "Cost (QAT runs)": [f"{runs:.2f}" for runs in comparison["qat_runs"]],
+        }
+    )
+
+
+def comparison_caption(comparison: pd.DataFrame) -> str:
+    """What a reader must know to read `present_comparison`."""
+    return (
+        f"{_origin(comparison)}Searched networks on the test recordings: mean ± standard deviation "
+        "(number of networks, seeds times draws). Best single scheme: the one of highest test "
+        "accuracy at the same effective bits, interpolated between its two nearest whole "
+        "widths. Drop and gain: percentage points against float-tuned and against that scheme, "
+        "paired, with a 95 % interval; a gain is positive where the search is better. Cost: "
+        "recordings that the search passed through the network, over those of one QAT run, a pass "
+        "with gradients counted as three."
+    )
+
+
+def present_ablations(ablations: pd.DataFrame) -> pd.DataFrame:
+    """`comparison.ablation_table` for people."""
+    return pd.DataFrame(
+        {
+            "Dataset": _on_first_row(ablations["dataset"]),
+            "Network": ablations["cell"],
+            "Accuracy (%)": [f"{accuracy:.1f}" for accuracy in ablations["accuracy"]],
+            "Against": ablations["against"],
+            "Its accuracy (%)": [f"{accuracy:.1f}" for accuracy in ablations["against_accuracy"]],
+            "Gain (pp)": _spreads(ablations, "gain"),
+        }
+    )
+
+
+def ablations_caption(ablations: pd.DataFrame) -> str:
+    """What a reader must know to read `present_ablations`."""
+    return (
+        f"{_origin(ablations)}Networks that differ from another in one part, on the "
+        "test recordings. A row named as its counterpart with an addition chooses from other "
+        "candidates (-binary and -apot: these schemes as well; -uniform and -pot: only that one "
+        f"beside them); {DISTILLED} learns from the float network as well. Gain: percentage "
+        "points, paired over seeds and recordings, with a 95 % interval."
+    )
+
+
+def present_summary(results: pd.DataFrame) -> pd.DataFrame:
+    """A row per cell of the study and a column per dataset: the whole study at a glance."""
+    columns: dict[str, list[str]] = {}
+    for row in results.to_dict("records"):
+        shown = f"{row['accuracy']:.1f}"
+        if row["cell"] not in (FLOAT, FLOAT_TUNED):
+            lost = (row[f"drop{end}"] for end in ("", "_low", "_high"))
+            shown += f", drop {with_spread(*lost, spec=MEASURES['drop'].spec)}"
+        columns.setdefault(row["dataset"], []).append(shown)
+    cells = results.groupby("cell", sort=False)
+    return pd.DataFrame(
+        {
+            "Network": list(cells.groups),
+            "Effective bits": [f"{bits:.2f}" for bits in cells["effective_bits"].mean()],
+            "Compression": [f"{each:#.3g}x" for each in cells["compression"].mean()],
+            **columns,
+        }
+    )
+
+
+def _origin(table: pd.DataFrame) -> str:
+    """A sentence for captions where some of a table's datasets are simulated."""
+    simulated = table["dataset"].map(is_stand_in).any()
+    return "Datasets named sim-* are simulated stand-ins, not the paper's. " if simulated else ""
+
+
+def summary_caption(results: pd.DataFrame) -> str:
+    """What a reader must know to read `present_summary`."""
+    return (
+        f"{_origin(results)}Test accuracy in %, mean of {results['n'].max():.0f} seeds; drop in "
+        f"percentage points against {FLOAT_TUNED}, which had the same extra epochs, with a paired "
+        "95 % interval."
+    )
+
+
+def results_caption(results: pd.DataFrame) -> str:
+    """What a reader must know to read `present_results`, in a few sentences."""
+    return (
+        f"{_origin(results)}Accuracy on the test recordings: mean ± standard deviation over seeds "
+        f"(number of seeds). Drop: percentage points lost against {FLOAT_TUNED}, paired, with a 95 "
+        "% interval from a bootstrap over seeds and groups of recordings (images, subjects, "
+        "regions). Other brackets: range over seeds. Compression counts quantized weights only, as "
+        "the paper does. "
+        f"Energy ratio: {FLOAT_TUNED} over this network, for weight traffic by stored bits and for "
+        "4.6 pJ per MAC and 0.9 pJ per AC. The last column is what the paper reports on the "
+        "recordings named there; it is no target for other data."
+    )
+
+
+def present_datasets(table: pd.DataFrame) -> pd.DataFrame:
+    """`dataset_table` for people; the checksums stay in the csv."""
+    counts = table[["train", "validation", "test"]].itertuples(index=False)
+    scores = table[["float_accuracy", "float_accuracy_sd", "n"]].itertuples(index=False)
+    return pd.DataFrame(
+        {
+            "Dataset": table["dataset"],
+            "Protocol of": table["protocol"],
+            "Classes": table["classes"],
+            "Train / validation / test": [
+                " / ".join(str(count) for count in row) for row in counts
+            ],
+            "Sensor (pixels)": table["sensor"],
+            "Time steps": table["steps"],
+            "Events per recording": [f"{events:,.0f}" for events in table["events_per_recording"]],
+            "Linear classifier (%)": [f"{score:.1f}" for score in table["linear_accuracy"]],
+            "Float transformer (%)": [with_deviation(*row) for row in scores],
+        }
+    )
+
+
+def datasets_caption(table: pd.DataFrame) -> str:
+    """What a reader must know to read `present_datasets`."""
+    return (
+        f"{_origin(table)}The linear classifier sees event counts summed over time: what it leaves "
+        "open needs the order of events. Float transformer: mean ± standard deviation over seeds "
+        "(number of seeds)."
+    )
+
+
+def present_sizes(sizes: pd.DataFrame) -> pd.DataFrame:
+    """`costs.size_table` for people."""
+
+    def spread(measure: str, spec: str, unit: str = "") -> list[str]:
+        return _spreads(sizes, measure, spec=spec, unit=unit)
+
+    return pd.DataFrame(
+        {
+            "Dataset": _on_first_row(sizes["dataset"]),
+            "Network": sizes["cell"],
+            "Effective bits": spread("effective_bits", ".2f"),
+            "Compression": spread("compression", "#.3g", "x"),
+            "Model bits": spread("model_bits", ".2f"),
+            "MAC bits": spread("mac_bits", ".2f"),
+            "Packed file (bytes)": spread("packed_bytes", ",.0f"),
+            "Packed compression": spread("packed_compression", "#.3g", "x"),
+        }
+    )
+
+
+def sizes_caption(sizes: pd.DataFrame) -> str:
+    """What a reader must know to read `present_sizes`."""
+    return (
+        f"{_origin(sizes)}Effective bits and compression count quantized weights only, as the "
+        "paper does. Model bits: mean over all stored numbers, scales and biases included. MAC "
+        "bits: weights weighted by how often a recording's dense computation uses them. Packed "
+        "file: bytes on disk, header included; packed compression: the file of "
+        f"{FLOAT_TUNED} over this one. Mean over seeds, range in brackets."
+    )
+
+
+def present_energy(energy: pd.DataFrame) -> pd.DataFrame:
+    """`costs.energy_table` for people; the reference shows its energies themselves."""
+    shown = {
+        "Dataset": _on_first_row(energy["dataset"]),
+        "Network": energy["cell"],
+    }
+    reference = energy["cell"] == FLOAT_TUNED
+    for view, heading in VIEWS.items():
+        texts = pd.Series(_spreads(energy, f"energy_{view}", spec="#.3g", unit="x"))
+        if f"{view}_pj" in energy:
+            microjoules = energy[f"{view}_pj"] / 1e6
+            texts[reference] += microjoules[reference].map(lambda value: f" ({value:#.3g} \u00b5J)")
+        shown[heading] = texts
+    return pd.DataFrame(shown)
+
+
+def energy_caption(energy: pd.DataFrame) -> str:
+    """What a reader must know to read `present_energy`."""
+    return (
+        f"{_origin(energy)}How many times less energy than {FLOAT_TUNED} a recording takes, under "
+        "five views: stored weight bits; 4.6 pJ a MAC and 0.9 pJ an AC; additions, shifts and "
+        "multiplications at the widths that the network needs; memory accesses with weights at "
+        "their packed width; the last two together. Mean over seeds, range in brackets."
+    )
+
+
+def present_order(order: pd.DataFrame) -> pd.DataFrame:
+    """`costs.order_table` for people."""
+    return pd.DataFrame(
+        {
+            "Dataset": _on_first_row(order["dataset"]),
+            **{heading: order[f"energy_{view}"] for view, heading in VIEWS.items()},
+            "All views agree": order["same"].map({True: "yes", False: "no"}),
+        }
+    )
+
+
+def order_caption(order: pd.DataFrame) -> str:
+    """What a reader must know to read `present_order`."""
+    return (
+        f"{_origin(order)}Networks of about equal bits in the order of the energy that they save, "
+        "the thriftiest first, under each view; = where the ratios print alike. A searched network "
+        "stands beside the single schemes at the nearest whole width."
+    )
+
+
+def present_integer(integer: pd.DataFrame) -> pd.DataFrame:
+    """`costs.integer_table` for people."""
+    return pd.DataFrame(
+        {
+            "Dataset": _on_first_row(integer["dataset"]),
+            "Network": integer["cell"],
+            "Same class (%)": [f"{each:.2f}" for each in integer["agreement"]],
+            "Least of a seed (%)": [f"{each:.2f}" for each in integer["agreement_least"]],
+            "Accuracy difference (pp)": [f"{each:+z.2f}" for each in integer["difference"]],
+            "Largest of a seed (pp)": [f"{each:+z.2f}" for each in integer["difference_most"]],
+            **{
+                f"{operation.capitalize()} (millions)": [
+                    f"{each / 1e6:.3f}" for each in integer[operation]
+                ]
+                for operation in ("multiplications", "shifts", "additions")
+            },
+        }
+    )
+
+
+def integer_caption(integer: pd.DataFrame) -> str:
+    """What a reader must know to read `present_integer`."""
+    return (
+        f"{_origin(integer)}The packed networks run on integers, between the frames and the "
+        "classifier's accumulators, against the simulation in floating point that all other tables "
+        "are about: test recordings that get the same class, and the difference in accuracy "
+        "(positive: integers are better). Operations a recording as the view of operations charges "
+        "them."
+    )
+
+
+def claims_caption(claims: pd.DataFrame) -> str:
+    """What a reader must know to read the verdicts."""
+    return (
+        "Claims of the paper (arXiv 2412.05505), on its own datasets and on the simulated "
+        "stand-ins that keep their protocols. A verdict judges the whole interval in brackets: "
+        "supported where all of it satisfies the claim, not supported where none of it does, "
+        "inconclusive where it straddles, not run where there are no results."
+    )
+
+
+def present_energy_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """`claims.energy_claims_table` for people."""
+    names = {"dataset": "Dataset", "cell": "Network", "expected": "The paper's factor", **VIEWS}
+    return table.rename(columns=names)
+
+
+def energy_claims_caption(table: pd.DataFrame) -> str:
+    """What a reader must know to read `present_energy_claims`."""
+    return (
+        "Which of the paper's energy factors follow under which view of energy, on its own "
+        "datasets and on the simulated stand-ins (sim-*) that keep their protocols: the measured "
+        "factor and the verdict on it."
+    )
+
+
+class Table(NamedTuple):
+    """How a table is shown: as text columns, under which caption."""
+
+    shown: Callable[[pd.DataFrame], pd.DataFrame]
+    caption: Callable[[pd.DataFrame], str]
+
+
+TABLES = {
+    "results": Table(present_results, results_caption),
+    "summary": Table(present_summary, summary_caption),
+    "comparison": Table(present_comparison, comparison_caption),
+    "ablations": Table(present_ablations, ablations_caption),
+    "sizes": Table(present_sizes, sizes_caption),
+    "energy": Table(present_energy, energy_caption),
+    "order": Table(present_order, order_caption),
+    "integer": Table(present_integer, integer_caption),
+    "datasets": Table(present_datasets, datasets_caption),
+    "energy-claims": Table(present_energy_claims, energy_claims_caption),
+    "claims": Table(lambda claims: claims, claims_caption),
+}
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """Six significant digits, so that equal results are equal bytes."""
+    return table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _grid(table: pd.DataFrame, style: str) -> str:
+    align = ["right" if pd.api.types.is_numeric_dtype(kind) else "left" for kind in table.dtypes]
+    return tabulate(
+        table.to_dict("list"),
+        headers="keys",
+        tablefmt=style,
+        colalign=align,
+        disable_numparse=True,  # numbers are formatted already
+    )
+
+
+def to_markdown(table: pd.DataFrame, caption: str) -> str:
+    """A GitHub table under its caption."""
+    return f"{caption}\n\n{_grid(table, 'pipe')}\n"
+
+
+def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
+    """A booktabs table over the full width of the page, everything escaped."""
+    escaped = "".join(LATEX_ESCAPE_RULES.get(character, character) for character in caption)
+    return (
+        "\\begin{table*}\n\\centering\n\\footnotesize\n"
+        f"\\caption{{{escaped}}}\n\\label{{{label}}}\n"
+        f"{_grid(table, 'latex_booktabs')}\n\\end{{table*}}\n"
+    )

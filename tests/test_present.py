@@ -1,0 +1,222 @@
+"""What people read: numbers with their spread, captions, csv, Markdown and LaTeX."""
+
+import io
+import math
+
+import pandas as pd
+import pytest
+
+from hetspike.energy import ENERGY_VIEWS
+from hetspike.present import (
+    TABLES,
+    present_datasets,
+    present_energy,
+    present_energy_claims,
+    present_integer,
+    present_order,
+    present_results,
+    present_sizes,
+    present_summary,
+    to_csv,
+    to_latex,
+    to_markdown,
+    with_deviation,
+    with_spread,
+)
+from hetspike.tables import MEASURES
+
+
+def with_ends(**values: tuple) -> dict[str, float]:
+    """Columns <name>, <name>_low, <name>_high of (value, low, high)."""
+    return {
+        f"{name}{end}": each
+        for name, three in values.items()
+        for end, each in zip(("", "_low", "_high"), three, strict=True)
+    }
+
+
+def measured(**values: tuple) -> dict[str, float]:
+    """Every measure of a results table; those not named are 1."""
+    return with_ends(**dict.fromkeys(MEASURES, (1.0, 1.0, 1.0)) | values)
+
+
+@pytest.fixture
+def results() -> pd.DataFrame:
+    nothing = (math.nan,) * 3
+    searched = measured(
+        accuracy=(62.5, 25.0, 100.0),
+        drop=(25.0, 0.0, 75.0),
+        effective_bits=(3.75, 2.5, 5.0),
+        compression=(9.6, 6.4, 12.8),
+        energy_bits_linear=(9.6, 6.4, 12.8),
+        energy_field=(1.5, 1.0, 2.0),
+    )
+    about = {"cell": "dnas-3", "accuracy_sd": 17.68, "n": 2, **searched}
+    paper = {"paper_dataset": "DVS128 Gesture", "paper_accuracy": 97.57, "paper_energy": 8.72}
+    tuned = measured(accuracy=(87.5, 75.0, 100.0), drop=nothing, effective_bits=(32.0, 32.0, 32.0))
+    return pd.DataFrame(
+        [
+            {"dataset": "sim-a", "cell": "float-tuned", "accuracy_sd": 0.0, "n": 2, **tuned},
+            {"dataset": "sim-a", **about, **paper},
+            {"dataset": "sim-b", "cell": "float-tuned", "accuracy_sd": 0.0, "n": 2, **tuned},
+            {"dataset": "sim-b", **about},
+        ]
+    )
+
+
+@pytest.fixture
+def datasets() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                **{"dataset": "sim-a", "protocol": "DVS128 Gesture", "classes": 11},
+                **{"train": 1000, "validation": 300, "test": 4, "sensor": "32x32", "steps": 6},
+                **{"events_per_recording": 12345.6, "linear_accuracy": 25.0},
+                **{"float_accuracy": 75.0, "float_accuracy_sd": 0.0, "n": 2},
+            }
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "spec", "unit", "expected"),
+    [
+        ((0.42, -0.55, 1.5), "z.1f", "", "0.4 [-0.6, 1.5]"),
+        ((-0.01, -0.04, 0.04), "z.1f", " pp", "0.0 pp"),  # no negative zero
+        ((8.718, 8.5, 10.19), "#.3g", "x", "8.72x [8.50, 10.2]"),
+        ((16.0, 16.0, 16.0), "#.3g", "x", "16.0x"),
+        ((math.nan, math.nan, math.nan), "z.1f", " pp", "-"),
+    ],
+)
+def test_with_spread(numbers, spec, unit, expected):
+    assert with_spread(*numbers, spec=spec, unit=unit) == expected
+
+
+def test_with_deviation():
+    assert with_deviation(78.24, 1.06, 3) == "78.2 ± 1.1 (3)"
+    assert with_deviation(78.24, math.nan, 1) == "78.2 (1)"
+
+
+def test_presented_results(results):
+    rows = present_results(results)
+    assert rows["Dataset"].tolist() == ["sim-a", "", "sim-b", ""]
+    assert rows.iloc[1].tolist() == [
+        "",
+        "dnas-3",
+        "62.5 ± 17.7 (2)",
+        "25.0 [0.0, 75.0]",
+        "3.75 [2.50, 5.00]",
+        "9.60x [6.40, 12.8]",
+        "9.60x [6.40, 12.8]",
+        "1.50x [1.00, 2.00]",
+        "DVS128 Gesture: 97.57 %, energy 8.72x",
+    ]
+    assert rows.iloc[3].tolist()[-1] == ""  # the paper has no row for it
+
+
+def test_the_summary_has_a_row_per_network_and_a_column_per_dataset(results):
+    assert present_summary(results).values.tolist() == [
+        ["float-tuned", "32.00", "1.00x", "87.5", "87.5"],
+        ["dnas-3", "3.75", "9.60x", *["62.5, drop 25.0 [0.0, 75.0]"] * 2],
+    ]
+
+
+def test_presented_sizes():
+    row = with_ends(
+        effective_bits=(3.14, 3.13, 3.15),
+        compression=(10.19, 10.16, 10.22),
+        model_bits=(3.9, 3.9, 3.9),
+        mac_bits=(4.5, 4.4, 4.6),
+        packed_bytes=(74432.0, 74400.0, 74500.0),
+        packed_compression=(8.732, 8.7, 8.75),
+    )
+    shown = present_sizes(pd.DataFrame([{"dataset": "sim-a", "cell": "dnas-3", **row}]))
+    assert shown.iloc[0].tolist() == [
+        *("sim-a", "dnas-3", "3.14 [3.13, 3.15]", "10.2x", "3.90", "4.50 [4.40, 4.60]"),
+        *("74,432 [74,400, 74,500]", "8.73x [8.70, 8.75]"),
+    ]
+
+
+def test_presented_energies_show_what_the_reference_takes():
+    ratios = with_ends(**{f"energy_{view}": (2.0, 1.5, 2.5) for view in ENERGY_VIEWS})
+    picojoules = {f"{view}_pj": 12.34e6 for view in ENERGY_VIEWS if view != "bits_linear"}
+    rows = [{"dataset": "d", "cell": c, **ratios, **picojoules} for c in ("float-tuned", "dnas-3")]
+    reference, network = present_energy(pd.DataFrame(rows)).values.tolist()
+    assert reference[2:] == ["2.00x [1.50, 2.50]", *["2.00x [1.50, 2.50] (12.3 µJ)"] * 4]
+    assert network[2:] == ["2.00x [1.50, 2.50]"] * 5
+
+
+def test_presented_order_says_whether_the_views_agree():
+    orders = {f"energy_{view}": "pot-3 > uniform-3" for view in ENERGY_VIEWS}
+    table = pd.DataFrame([{"dataset": "d", "cells": "pot-3, uniform-3", **orders, "same": True}])
+    assert present_order(table).values.tolist() == [["d", *["pot-3 > uniform-3"] * 5, "yes"]]
+    assert present_order(table.assign(same=False))["All views agree"].tolist() == ["no"]
+
+
+def test_presented_integers():
+    row = {
+        **{"dataset": "d", "cell": "pot-3", "agreement": 99.8765, "agreement_least": 99.6},
+        **{"difference": -0.04, "difference_most": 0.2},
+        **{"multiplications": 0.0, "shifts": 123456.0, "additions": 2.5e6},
+    }
+    assert present_integer(pd.DataFrame([row])).iloc[0].tolist() == [
+        *("d", "pot-3", "99.88", "99.60", "-0.04", "+0.20", "0.000", "0.123", "2.500")
+    ]
+
+
+def test_energy_claims_are_told_by_their_view():
+    row = {"dataset": "d", "cell": "c", "expected": "at least 8x", "ops": "9.00x supported"}
+    shown = present_energy_claims(pd.DataFrame([row]))
+    assert list(shown.columns) == ["Dataset", "Network", "The paper's factor", "Operations"]
+
+
+def test_captions_say_what_is_simulated(results, datasets):
+    for name, table in (("results", results), ("summary", results), ("datasets", datasets)):
+        caption = TABLES[name].caption
+        assert "stand-in" in caption(table)
+        assert "stand-in" not in caption(table.assign(dataset="nmnist"))
+    sizes = pd.DataFrame({"dataset": ["sim-a"]})
+    for name in ("sizes", "energy", "order", "integer"):
+        assert "stand-in" in TABLES[name].caption(sizes)
+
+
+def test_csv_round_trip(results):
+    text = to_csv(results)
+    assert "\r" not in text and text.count("\n") == len(results) + 1
+    restored = pd.read_csv(io.StringIO(text))
+    pd.testing.assert_frame_equal(restored, results, rtol=1e-5, check_dtype=False)
+    assert to_csv(restored) == text
+
+
+def test_csv_of_a_known_row():
+    table = pd.DataFrame({"cell": ["dnas-3.67"], "setting": [3.67], "n": [3], "drop": [100 / 3]})
+    assert to_csv(table) == "cell,setting,n,drop\ndnas-3.67,3.67,3,33.3333\n"
+
+
+def test_markdown(datasets):
+    table = present_datasets(datasets)
+    lines = to_markdown(table, "What it shows.").splitlines()
+    assert lines[:2] == ["What it shows.", ""]
+    assert all(line.count("|") == len(table.columns) + 1 for line in lines[2:])
+    cells = [cell.strip() for cell in lines[4].strip("|").split("|")]
+    assert cells == [
+        "sim-a",
+        "DVS128 Gesture",
+        "11",
+        "1000 / 300 / 4",
+        "32x32",
+        "6",
+        "12,346",
+        "25.0",
+        "75.0 ± 0.0 (2)",
+    ]
+
+
+def test_latex_is_escaped():
+    table = pd.DataFrame({"Share (%)": ["a_b & c"]})
+    text = to_latex(table, "100 % of sim_a", "tab:results")
+    assert "\\caption{100 \\% of sim\\_a}" in text and "\\label{tab:results}" in text
+    assert "Share (\\%)" in text and "a\\_b \\& c" in text
+    for begin in ("table*", "tabular"):
+        assert text.count(f"\\begin{{{begin}}}") == text.count(f"\\end{{{begin}}}") == 1
+    assert "\\toprule" in text and "\\bottomrule" in text
