@@ -236,6 +236,8 @@ def test_layers_with_rates_and_energies(everything):
     table = costs.layer_table(layers)
     assert len(table) == len(layers)
     shown = table[(table["cell"] == "pot-4") & (table["seed"] == 1)].set_index("layer")
+    first = shown.iloc[0]
+    assert first["stored_bits"] == first["weights"] * 4 + first["numbers"] * first["number_bits"]
     assert shown["rate"].iloc[:2].tolist() == [0.25, 0.25]
     assert shown["not_binary"].iloc[:2].tolist() == [0.125, 0]
     assert shown.loc["lif", "rate"] == 0  # no potential spikes

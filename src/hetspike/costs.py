@@ -16,7 +16,14 @@ import pandas as pd
 
 from hetspike.energy import ENERGY_VIEWS, SYNAPSES, energies
 from hetspike.levels import SCHEMES, Arithmetic
-from hetspike.sizes import FLOAT_BITS, compression, effective_bits, mac_bits, model_bits
+from hetspike.sizes import (
+    FLOAT_BITS,
+    compression,
+    effective_bits,
+    mac_bits,
+    model_bits,
+    stored_bits,
+)
 
 SIZES = {
     "effective_bits": effective_bits,
@@ -168,13 +175,15 @@ INTEGER = (
 
 
 def layer_table(layers: pd.DataFrame) -> pd.DataFrame:
-    """Every operation of every network with its rates and its energies.
+    """Every operation of every network with its size, its rates and its energies.
 
-    rate: share of the inputs that are not zero (of neurons: of potentials that spike);
-    not_binary: share that is neither 0 nor 1.
+    stored_bits: weights, scales and biases together; rate: share of the inputs that are not zero
+    (of neurons: of potentials that spike); not_binary: share that is neither 0 nor 1.
     """
     spent = pd.concat([energies(rows) for _, rows in layers.groupby(NETWORK, sort=False)])
     shares = layers[["active", "not_binary"]].div(
         layers["inputs"].where(layers["inputs"] > 0), axis=0
     )
-    return layers.assign(rate=shares["active"], not_binary=shares["not_binary"]).join(spent)
+    return layers.assign(
+        stored_bits=stored_bits(layers), rate=shares["active"], not_binary=shares["not_binary"]
+    ).join(spent)

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from hetspike.events.recordings import Recordings
+from hetspike.events.recordings import OnDemand, Recordings
 from hetspike.frames import frames
 from hetspike.levels import BINARY, SCHEMES
 from hetspike.names import DISTILLED, FLOAT_TUNED, VIEWS, is_stand_in, search_of
@@ -85,7 +85,7 @@ def event_image(counts: NDArray[np.uint8], full: float) -> NDArray[np.float64]:
     return 1 - np.minimum(total / full, 1) * (1 - colour)
 
 
-def sample_recordings(recordings: Recordings, title: str) -> Figure:
+def sample_recordings(recordings: Recordings | OnDemand, title: str) -> Figure:
     """The first recording of each class as a film strip: a row a class, equal durations a panel."""
     labels, first = np.unique(recordings.labels, return_index=True)
     chosen = Recordings.from_list(

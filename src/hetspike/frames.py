@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hetspike.errors import UserError
-from hetspike.events.recordings import Recordings
+from hetspike.events.recordings import OnDemand, Recordings
 
 LARGEST_COUNT = np.iinfo(np.uint8).max
 
@@ -38,7 +38,7 @@ SLICINGS = {"count": steps_by_count, "time": steps_by_time}
 
 
 def frames(
-    recordings: Recordings, *, steps: int, slice_by: Literal["count", "time"]
+    recordings: Recordings | OnDemand, *, steps: int, slice_by: Literal["count", "time"]
 ) -> NDArray[np.uint8]:
     """Event counts [R, T, 2, H, W]; channel 0 counts events to darker, channel 1 to brighter.
 

@@ -1,6 +1,48 @@
 # Recordings of every dataset, simulated or read, as events and as frames.
 
 
+localrules:
+    fetch,
+    check,
+
+
+# An archive that lies there is nobody's output, so that Snakemake never deletes it to make it anew.
+rule fetch:
+    output:
+        f"{RAW}/{{archive}}",
+    log:
+        SHARED / "logs/fetch/{archive}.log",
+    wildcard_constraints:
+        archive=one_of(name for name in ARCHIVES if not (RAW / name).exists()),
+    conda:
+        "../../environment.yml"
+    resources:
+        dvc_lock=1,
+    params:
+        archive=lambda wildcards: f"{RAW}/{wildcards.archive}",
+    script:
+        "../scripts/fetch_archive.py"
+
+
+# One that was put there by hand: read again whenever it changes.
+rule check:
+    input:
+        archive=f"{RAW}/{{archive}}",
+        pointer=f"{RAW}/{{archive}}.dvc",
+    output:
+        f"{RAW}/{{archive}}.md5",
+    log:
+        SHARED / "logs/check/{archive}.log",
+    wildcard_constraints:
+        archive=one_of(ARCHIVES),
+    conda:
+        "../../environment.yml"
+    params:
+        archive=lambda wildcards: f"{RAW}/{wildcards.archive}",
+    script:
+        "../scripts/fetch_archive.py"
+
+
 rule events:
     input:
         code=code("workflow/scripts/make_events.py"),
@@ -29,6 +71,7 @@ rule frames:
     conda:
         "../../environment.yml"
     params:
+        source=source,
         framing=framing,
     script:
         "../scripts/make_frames.py"

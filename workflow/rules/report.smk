@@ -63,5 +63,7 @@ rule samples:
         RESULTS / "logs/samples/{dataset}.log",
     conda:
         "../../environment.yml"
+    params:
+        source=source,
     script:
         "../scripts/draw_samples.py"

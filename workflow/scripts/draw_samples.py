@@ -1,14 +1,13 @@
 """A recording of each class as a film strip."""
 
-import numpy as np
 from jobs import beside, job
+from splits import read_split
 
-from hetspike.events.recordings import Recordings
 from hetspike.figures import png, sample_recordings
 
 with job(snakemake):
-    with np.load(snakemake.input.recordings) as arrays:
-        recordings = Recordings.from_arrays(arrays)
-    figure = sample_recordings(recordings, snakemake.wildcards.dataset)
+    dataset = snakemake.wildcards.dataset
+    recordings = read_split(snakemake.input.recordings, dataset, "train", snakemake.params.source)
+    figure = sample_recordings(recordings, dataset)
     with beside(snakemake.output[0]) as part:
         part.write_bytes(png(figure))

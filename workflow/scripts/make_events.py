@@ -19,7 +19,8 @@ with job(snakemake) as say:
         made = recordings[split]
         md5 = hashlib.md5(Path(snakemake.output[split]).read_bytes()).hexdigest()
         sensor = "x".join(map(str, made.sensor_size))
-        fields = (dataset, split, len(made), len(made.events), len(made.classes), sensor, md5)
+        events = sum(len(made[index]) for index in range(len(made)))
+        fields = (dataset, split, len(made), events, len(made.classes), sensor, md5)
         rows.append(",".join(map(str, fields)))
     write_text(snakemake.output.table, "\n".join(rows) + "\n")
     say(", ".join(f"{split} {len(recordings[split])}" for split in SPLITS) + " recordings")

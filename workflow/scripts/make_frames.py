@@ -2,14 +2,15 @@
 
 import numpy as np
 from jobs import beside, job
+from splits import read_split
 
-from hetspike.events.recordings import SPLITS, Recordings
+from hetspike.events.recordings import SPLITS
 from hetspike.frames import frames
 
 with job(snakemake) as say:
+    dataset, source = snakemake.wildcards.dataset, snakemake.params.source
     for split in SPLITS:
-        with np.load(snakemake.input[split]) as arrays:
-            recordings = Recordings.from_arrays(arrays)
+        recordings = read_split(snakemake.input[split], dataset, split, source)
         framed = frames(recordings, **snakemake.params.framing)
         with beside(snakemake.output[split]) as part, part.open("wb") as file:
             np.savez(file, frames=framed, labels=recordings.labels, classes=recordings.classes)

@@ -1,4 +1,4 @@
-"""Show the default study's results in README.md and docs/RESULTS.md. Run by `make publish`."""
+"""Show the results of the studies that ran in README.md and docs/. Run by `make publish`."""
 
 import re
 import shutil
@@ -6,30 +6,50 @@ from pathlib import Path
 
 from jobs import write_text
 
-RESULTS, DOCS = Path("results/default"), Path("docs")
-TABLES = (
+MARKED = re.compile(r"(?<=<!-- summary -->\n).*(?=<!-- end of summary -->)", re.DOTALL)
+DEFAULT = (
     *("claims", "results", "comparison", "sizes", "energy", "energy-claims", "order", "integer"),
     "datasets",
 )
-MARKED = re.compile(r"(?<=<!-- summary -->\n).*(?=<!-- end of summary -->)", re.DOTALL)
+SEARCH = ("comparison", "ablations", "results", "sizes", "energy", "order", "integer")
 
 
-def read(table: str) -> str:
-    return (RESULTS / f"tables/{table}.md").read_text()
+def table(study: str, name: str) -> str:
+    return Path(f"results/{study}/tables/{name}.md").read_text()
 
 
-(DOCS / "figures").mkdir(exist_ok=True)
-pictures = sorted((RESULTS / "figures").glob("*.png"))
-for picture in pictures:
-    shutil.copy(picture, DOCS / "figures" / picture.name)
-sections = [
-    "# Results of the default study",
+def show(study: str, tables: tuple[str, ...], page: str, about: str) -> None:
+    """One study as a page of docs/, its pictures beside it."""
+    folder = Path("docs/figures") / study
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = sorted(Path(f"results/{study}/figures").glob("*.png"))
+    for picture in pictures:
+        shutil.copy(picture, folder / picture.name)
+    sections = [
+        f"# Results of the {study} study",
+        about,
+        *(f"## {name.capitalize().replace('-', ' ')}\n\n{table(study, name)}" for name in tables),
+        "## Figures",
+        *(f"![{picture.stem}](figures/{study}/{picture.name})" for picture in pictures),
+    ]
+    write_text(f"docs/{page}", "\n\n".join(section.strip() for section in sections) + "\n")
+
+
+show(
+    "default",
+    DEFAULT,
+    "RESULTS.md",
     "Written by `make publish` from what `make reproduce` computed; not edited by hand. The tables "
     "as csv and LaTeX: `dvc pull`.",
-    *(f"## {table.capitalize().replace('-', ' ')}\n\n{read(table)}" for table in TABLES),
-    "## Figures",
-    *(f"![{picture.stem}](figures/{picture.name})" for picture in pictures),
-]
-write_text("docs/RESULTS.md", "\n\n".join(section.strip() for section in sections) + "\n")
+)
+if Path("results/search/tables").is_dir():
+    show(
+        "search",
+        SEARCH,
+        "SEARCH.md",
+        "Every search at every budget, what each part adds, and single schemes at every width. "
+        "Written by `make publish` from what `snakemake --cores 2 --configfile config/search.yaml` "
+        "computed; not edited by hand.",
+    )
 readme = Path("README.md").read_text()
-write_text("README.md", MARKED.sub(lambda _: read("summary"), readme))
+write_text("README.md", MARKED.sub(lambda _: table("default", "summary"), readme))

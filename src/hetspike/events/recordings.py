@@ -1,6 +1,6 @@
 """Event recordings as arrays: the form that every dataset, simulated or recorded, arrives in."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,5 +78,37 @@ class Recordings:
         )
 
 
+@dataclass(frozen=True)
+class OnDemand:
+    """R labelled recordings that are read, or made, when one is asked for: memory holds no more.
+
+    names    what each is called where it comes from, unique: the split as a list that can be kept
+    read     the events [E] of recording i, structured EVENT, sorted by t; the same every time
+    """
+
+    names: tuple[str, ...]
+    read: Callable[[int], NDArray[np.void]]
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    sensor_size: tuple[int, int]  # width, height in pixels
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> NDArray[np.void]:
+        return self.read(index)
+
+    def to_arrays(self) -> dict[str, NDArray]:
+        """All but the events, for `numpy.savez`: which recordings the split consists of."""
+        return {
+            "names": np.asarray(self.names),
+            "labels": self.labels,
+            "groups": self.groups,
+            "sensor_size": np.asarray(self.sensor_size),
+            "classes": np.asarray(self.classes),
+        }
+
+
 # "train", "validation" and "test" recordings of one dataset; no group occurs in two of them
-Splits = dict[str, Recordings]
+Splits = Mapping[str, Recordings | OnDemand]

@@ -1,0 +1,191 @@
+"""Archives of recordings, fetched through DVC and checked against the md5 of their pointer.
+
+A pointer is `<archive>.dvc`, beside the archive. DVC does not check the md5 that the pointer of an
+import pins: `dvc update` writes the md5 of whatever it got over it. So it works on a copy of the
+pointer in a folder of its own, and only an archive with the pinned md5 moves to its place. Whatever
+happens, an interruption included, the pointer stays as it is and no half archive lies under its name.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from hetspike.errors import UserError
+
+Say = Callable[[str], None]
+
+TICK = 0.2  # seconds between two looks at DVC
+REPORT = 10.0  # seconds between two lines of progress in the log
+ALIVE = 2**16  # bytes moved within the patience, below which a transfer is as good as dead
+
+
+class Pointer(NamedTuple):
+    path: Path
+    md5: str
+    url: str  # empty: to be fetched by hand
+    instruction: str  # how to fetch it by hand
+
+
+def pointer_of(archive: Path) -> Pointer:
+    path = Path(f"{archive}.dvc")
+    try:
+        content = yaml.safe_load(path.read_text())
+        (out,) = content["outs"]
+        (source,) = content.get("deps") or [{"path": ""}]
+        url, md5 = source["path"], out["md5"]
+        assert isinstance(md5, str) and len(md5) == 32 and out["path"] == archive.name
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read ({error}): `git checkout {path}`") from error
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} is no pointer to {archive.name} with one quoted md5: `git checkout {path}`"
+        ) from error
+    return Pointer(path, md5, url, content.get("desc") or f"download {url}")
+
+
+def fetch(archive: Path, *, patience: float, say: Say) -> str:
+    """See to it that the archive lies in its place with the md5 that its pointer pins -> that md5.
+
+    One that lies there is read and nothing else. `patience` is how many seconds DVC may go on
+    without moving data. Raises UserError, and never leaves another file than the archive.
+    """
+    pointer = pointer_of(archive)
+    if archive.exists():
+        found = md5_of(archive)
+        if found != pointer.md5:
+            get_it = "to have it fetched" if pointer.url else "and fetch it again"
+            raise UserError(
+                f"{archive} has md5 {found}, but {pointer.path} pins {pointer.md5}: it is "
+                f"incomplete or another file: remove it {get_it}, or put the right one there"
+            )
+        say("lies there already, its md5 is right")
+        return found
+    with _workplace(archive) as part:
+        _dvc("pull", pointer.path, part, patience=patience, say=say)
+        if archive.exists():
+            origin = "DVC's cache or remote"
+            os.replace(archive, part)
+        elif not pointer.url:
+            raise UserError(
+                f"{archive} has to be fetched by hand: {pointer.instruction}, put it there as "
+                f"{archive.absolute()} (md5 {pointer.md5}), and run again"
+            )
+        else:
+            origin = pointer.url
+            copy = part.with_name(pointer.path.name)
+            shutil.copy(pointer.path, copy)
+            problem = _dvc("update", copy, part, patience=patience, say=say)
+            if problem or not part.exists():
+                raise UserError(
+                    f"{archive} could not be fetched from {origin} ({problem or 'no file'}): run "
+                    f"again, or fetch it by hand and put it there as {archive.absolute()} "
+                    f"(md5 {pointer.md5})"
+                )
+        found, size = md5_of(part), part.stat().st_size
+        if found != pointer.md5:
+            _forget(found)
+            raise UserError(
+                f"{archive}: {origin} gave a file with md5 {found}, but {pointer.path} pins "
+                f"{pointer.md5}: it was deleted: run again, or put the right one there by hand as "
+                f"{archive.absolute()}"
+            )
+        os.replace(part, archive)
+    os.utime(archive)  # Snakemake looks at times: newer than its pointer, whatever DVC copied
+    say(f"{size / 1e6:,.1f} MB from {origin}, its md5 is right")
+    return found
+
+
+def md5_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+@contextmanager
+def _workplace(archive: Path) -> Iterator[Path]:
+    """A path for the archive in a folder of its own, which is gone afterwards.
+
+    Beside the archive, so that the last step is a renaming. What an interrupted run left there
+    goes first.
+    """
+    folder = archive.with_name(f".part-{archive.name}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder / archive.name
+    finally:
+        shutil.rmtree(folder)
+
+
+def _dvc(command: str, pointer: Path, part: Path, *, patience: float, say: Say) -> str:
+    """Run DVC on a pointer -> what went wrong, in one line, or nothing.
+
+    On a terminal DVC shows its own bar; elsewhere `say` gets a line now and then.
+    """
+    terminal = sys.stderr.isatty()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dvc", command, str(pointer)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=None if terminal and command == "update" else output,
+        )
+        try:
+            alive = _watch(process, part, patience=patience, say=say)
+        finally:  # also when this job is interrupted
+            process.kill()
+            process.wait()
+        if not alive:
+            return f"no data for {patience:g} s"
+        if process.returncode == 0:
+            return ""
+        output.seek(0)
+        errors = [line[7:].strip() for line in output if line.startswith("ERROR: ")]
+    return errors[-1] if errors else "see DVC's words above"
+
+
+def _watch(process: subprocess.Popen, part: Path, *, patience: float, say: Say) -> bool:
+    """Wait for DVC to end -> whether it did, instead of going on without moving data."""
+    seen, since, reported = 0, time.monotonic(), time.monotonic()
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(TICK)
+            return True
+        now = time.monotonic()
+        moved = _bytes_moved(process.pid)
+        if moved >= seen + ALIVE:
+            seen, since = moved, now
+        if now - since > patience:
+            return False
+        if now - reported > REPORT:
+            reported = now
+            with suppress(FileNotFoundError):  # renamed by DVC in between
+                arrived = sum(file.stat().st_size for file in part.parent.iterdir())
+                say(f"{arrived / 1e6:,.1f} MB so far")
+
+
+def _bytes_moved(pid: int) -> int:
+    """What a process has read from files and written, so that hashing and caching count, too."""
+    try:
+        read, written, *_ = Path(f"/proc/{pid}/io").read_text().splitlines()
+        return int(read.removeprefix("rchar: ")) + int(written.removeprefix("wchar: "))
+    except OSError:  # ended in between
+        return 0
+
+
+def _forget(md5: str) -> None:
+    """Delete a wrong file from DVC's cache, where it would only take room."""
+    command = [sys.executable, "-m", "dvc", "cache", "dir"]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    if answer.returncode == 0:
+        cached = Path(answer.stdout.strip()) / "files/md5" / md5[:2] / md5[2:]
+        cached.unlink(missing_ok=True)
