@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hetspike"
 # from left to right; a package stands behind its modules, since it gathers them
 ORDER_IN_WORDS = """
     errors config names
-    events.recordings events.simulator events.embedded events.recorded events
+    events.recordings events.simulator events.embedded
+    events.archives events.formats events.recorded events
     frames container model linear levels quantizer checkpoint sizes energy packing engine effort
     train
     search.space search.random search.sensitivity search.fisher search.dnas search

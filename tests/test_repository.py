@@ -1,5 +1,6 @@
 """Files that have to agree with each other, and what must not be in the repository."""
 
+import csv
 import hashlib
 import re
 import subprocess
@@ -121,3 +122,25 @@ def test_readme_and_results_show_what_is_published():
     assert len(tables) > 5
     for name, table in tables.items():
         assert name == "summary.md" or table.strip() in shown
+
+
+def test_pointers_and_table_of_sources_agree():
+    with (ROOT / "data/sources.csv").open(newline="") as file:
+        rows = {row["file"]: row for row in csv.DictReader(file)}
+    raw = ROOT / "data/raw"
+    pointers = {str(path.relative_to(raw))[: -len(".dvc")]: path for path in raw.rglob("*.dvc")}
+    assert pointers.keys() == rows.keys()
+    for name, path in pointers.items():
+        content = yaml.safe_load(path.read_text())
+        (out,) = content["outs"]
+        # an unquoted md5 of digits alone would be a number
+        assert out.pop("md5") == rows[name]["md5"] and len(rows[name]["md5"]) == 32
+        # not cached: no second copy of gigabytes, and `dvc diff` lists published results alone
+        assert out == {"hash": "md5", "path": Path(name).name, "push": False, "cache": False}
+        assert content["frozen"] is True
+        assert [source["path"] for source in content.get("deps", [])] == [
+            url for url in [rows[name]["url"]] if url
+        ]
+        assert rows[name]["url"] or content["desc"]  # or how to fetch it by hand
+        assert all(rows[name][column] for column in ("dataset", "version", "licence", "citation"))
+        assert re.fullmatch(r"\d*", rows[name]["bytes"])

@@ -61,9 +61,15 @@ POINTERS = [
     path.relative_to(RAW) for pattern in ("*.dvc", "[!.]*/*.dvc") for path in RAW.glob(pattern)
 ]
 ARCHIVES = sorted(str(path.with_suffix("")) for path in POINTERS)
-# What a recorded dataset reads from its `folder`. A name with .md5 behind it, beside the archive's
-# own, asks for an archive just as published; N-MNIST's may be a part.
-RECORDED = {"nmnist": ["Train.zip", "Test.zip"]}
+# What a recorded dataset, or a protocol of one, reads from its `folder`; a part of an archive will do.
+# A name with .md5 behind it, beside the archive's own, asks for one just as published.
+RECORDED = {
+    "nmnist": ["Train.zip", "Test.zip"],
+    "n-caltech101": ["N-Caltech101-archive.zip"],
+    "cifar10-dvs": ["CIFAR10DVS.zip"],
+    "original-288": ["DvsGesture.tar.gz"],
+    "preprocessed-264": ["ibmGestureTrain.tar.gz", "ibmGestureTest.tar.gz"],
+}
 
 
 def one_of(names):
@@ -78,12 +84,9 @@ wildcard_constraints:
 
 
 @cache
-def code(file):
-    """The modules that a script reaches through its imports: editing one reruns its rule.
-
-    config.py and study.py are left out: what they say reaches a job as its params.
-    """
-    found = set()
+def imported(file):
+    """The modules that a file imports, config.py and study.py left out."""
+    found = []
     for node in ast.walk(ast.parse(Path(file).read_text())):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -93,8 +96,20 @@ def code(file):
         for path in (root / name.replace(".", "/") for name in names for root in ROOTS):
             for module in (path.with_suffix(".py"), *path.glob("*.py")):
                 if module.is_file() and module.stem not in ("config", "study"):
-                    if str(module) not in found:
-                        found |= {str(module), *code(str(module))}
+                    found.append(str(module))
+    return found
+
+
+def code(file):
+    """The modules that a script reaches through its imports: editing one reruns its rule.
+
+    What config.py and study.py say reaches a job as its params.
+    """
+    found, files = set(), [file]
+    while files:  # not by recursion: a package and its modules may import each other
+        new = {*imported(files.pop())} - found
+        found |= new
+        files += new
     return sorted(found)
 
 
@@ -112,11 +127,19 @@ def network(wildcards):
 
 def archives(wildcards):
     """The files of a recorded dataset: a changed one is read again, a missing one fetched."""
-    if "folder" not in source(wildcards):
+    plan = source(wildcards)
+    if "folder" not in plan:
         return []
-    files = [Path(source(wildcards)["folder"]) / name for name in RECORDED[wildcards.dataset]]
+    folder = Path(plan["folder"])
+    names = RECORDED.get(wildcards.dataset) or RECORDED[plan["protocol"]]
+    files = [folder / name for name in names]
+    if wildcards.dataset == "cifar10-dvs" and not files[0].exists():
+        if (folder / "airplane.zip").exists():  # one archive a class, as first published
+            files = folder.glob("*.zip")
     known = {RAW / name for name in ARCHIVES}
-    return [str(file) for file in files if file.exists() or known & {file, file.with_suffix("")}]
+    return sorted(
+        str(file) for file in files if file.exists() or known & {file, file.with_suffix("")}
+    )
 
 
 def single_choice(wildcards):

@@ -3,10 +3,10 @@
 
 localrules:
     fetch,
+    keep,
     check,
 
 
-# An archive that lies there is nobody's output, so that Snakemake never deletes it to make it anew.
 rule fetch:
     output:
         f"{RAW}/{{archive}}",
@@ -18,13 +18,26 @@ rule fetch:
         "../../environment.yml"
     resources:
         dvc_lock=1,
-    params:
-        archive=lambda wildcards: f"{RAW}/{wildcards.archive}",
     script:
         "../scripts/fetch_archive.py"
 
 
-# One that was put there by hand: read again whenever it changes.
+# One that lies there, fetched or put there by hand, as published or a part: even when everything is
+# forced, Snakemake must not delete it to make it anew. The same script as above, lest it reruns.
+rule keep:
+    output:
+        update(f"{RAW}/{{archive}}"),
+    log:
+        SHARED / "logs/keep/{archive}.log",
+    wildcard_constraints:
+        archive=one_of(name for name in ARCHIVES if (RAW / name).exists()),
+    conda:
+        "../../environment.yml"
+    script:
+        "../scripts/fetch_archive.py"
+
+
+# The md5 of one that has to be as published: read again when the archive changes.
 rule check:
     input:
         archive=f"{RAW}/{{archive}}",
@@ -37,8 +50,6 @@ rule check:
         archive=one_of(ARCHIVES),
     conda:
         "../../environment.yml"
-    params:
-        archive=lambda wildcards: f"{RAW}/{wildcards.archive}",
     script:
         "../scripts/fetch_archive.py"
 

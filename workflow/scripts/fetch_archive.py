@@ -1,13 +1,15 @@
-"""One archive of recordings, in its place and with the md5 of its pointer."""
+"""One archive of recordings: fetched, kept as it is, or checked against the md5 of its pointer."""
 
-import os
 from pathlib import Path
 
-from fetching import fetch
+from fetching import fetch, patience
 from jobs import job, write_text
 
 with job(snakemake) as say:
-    archive, (output,) = Path(snakemake.params.archive), snakemake.output
-    md5 = fetch(archive, patience=float(os.environ.get("HETSPIKE_PATIENCE", 60)), say=say)
-    if output != str(archive):  # the note that it was checked
-        write_text(output, f"{md5}  {archive.name}\n")
+    archive = Path(snakemake.input.get("archive", snakemake.output[0]))
+    if snakemake.rule == "keep":
+        say("kept as it is")
+    else:
+        md5 = fetch(archive, patience=patience(), say=say)
+        if snakemake.rule == "check":
+            write_text(snakemake.output[0], f"{md5}  {archive.name}\n")

@@ -3,7 +3,10 @@
 A pointer is `<archive>.dvc`, beside the archive. DVC does not check the md5 that the pointer of an
 import pins: `dvc update` writes the md5 of whatever it got over it. So it works on a copy of the
 pointer in a folder of its own, and only an archive with the pinned md5 moves to its place. Whatever
-happens, an interruption included, the pointer stays as it is and no half archive lies under its name.
+happens, even if this is killed, the pointer stays as it is and nothing else lies under the name.
+
+Pointers say `cache: false`: no second copy of gigabytes, and `dvc diff` lists published results
+alone.
 """
 
 import hashlib
@@ -24,6 +27,7 @@ from hetspike.errors import UserError
 
 Say = Callable[[str], None]
 
+PATIENCE = "HETSPIKE_PATIENCE"
 TICK = 0.2  # seconds between two looks at DVC
 REPORT = 10.0  # seconds between two lines of progress in the log
 ALIVE = 2**16  # bytes moved within the patience, below which a transfer is as good as dead
@@ -44,9 +48,14 @@ def pointer_of(archive: Path) -> Pointer:
         (source,) = content.get("deps") or [{"path": ""}]
         url, md5 = source["path"], out["md5"]
         assert isinstance(md5, str) and len(md5) == 32 and out["path"] == archive.name
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read ({error}): `git checkout {path}`") from error
-    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        AssertionError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        yaml.YAMLError,
+    ) as error:
         raise UserError(
             f"{path} is no pointer to {archive.name} with one quoted md5: `git checkout {path}`"
         ) from error
@@ -77,8 +86,8 @@ def fetch(archive: Path, *, patience: float, say: Say) -> str:
             os.replace(archive, part)
         elif not pointer.url:
             raise UserError(
-                f"{archive} has to be fetched by hand: {pointer.instruction}, put it there as "
-                f"{archive.absolute()} (md5 {pointer.md5}), and run again"
+                f"{archive} has to be fetched by hand: {pointer.instruction}; put it there as "
+                f"{archive.absolute()} (md5 {pointer.md5}) and run again"
             )
         else:
             origin = pointer.url
@@ -93,7 +102,6 @@ def fetch(archive: Path, *, patience: float, say: Say) -> str:
                 )
         found, size = md5_of(part), part.stat().st_size
         if found != pointer.md5:
-            _forget(found)
             raise UserError(
                 f"{archive}: {origin} gave a file with md5 {found}, but {pointer.path} pins "
                 f"{pointer.md5}: it was deleted: run again, or put the right one there by hand as "
@@ -103,6 +111,15 @@ def fetch(archive: Path, *, patience: float, say: Say) -> str:
     os.utime(archive)  # Snakemake looks at times: newer than its pointer, whatever DVC copied
     say(f"{size / 1e6:,.1f} MB from {origin}, its md5 is right")
     return found
+
+
+def patience() -> float:
+    """Seconds without data after which a server counts as dead."""
+    said = os.environ.get(PATIENCE, "60")
+    try:
+        return float(said)
+    except ValueError as error:
+        raise UserError(f"{PATIENCE} is '{said}': give a number of seconds") from error
 
 
 def md5_of(path: Path) -> str:
@@ -150,7 +167,10 @@ def _dvc(command: str, pointer: Path, part: Path, *, patience: float, say: Say) 
             return ""
         output.seek(0)
         errors = [line[7:].strip() for line in output if line.startswith("ERROR: ")]
-    return errors[-1] if errors else "see DVC's words above"
+    if not errors:  # on a terminal
+        return "DVC's words are above"
+    # what DVC says of everything between no network and a file that was moved
+    return "no answer, or no such file" if "does not exist" in errors[-1] else errors[-1]
 
 
 def _watch(process: subprocess.Popen, part: Path, *, patience: float, say: Say) -> bool:
@@ -180,12 +200,3 @@ def _bytes_moved(pid: int) -> int:
         return int(read.removeprefix("rchar: ")) + int(written.removeprefix("wchar: "))
     except OSError:  # ended in between
         return 0
-
-
-def _forget(md5: str) -> None:
-    """Delete a wrong file from DVC's cache, where it would only take room."""
-    command = [sys.executable, "-m", "dvc", "cache", "dir"]
-    answer = subprocess.run(command, capture_output=True, text=True)
-    if answer.returncode == 0:
-        cached = Path(answer.stdout.strip()) / "files/md5" / md5[:2] / md5[2:]
-        cached.unlink(missing_ok=True)

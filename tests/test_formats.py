@@ -1,0 +1,440 @@
+"""Each file format is written here from its specification, byte by byte, and read back."""
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_recorded import REAL, atis
+
+from hetspike.errors import UserError
+from hetspike.events import formats
+from hetspike.events.recordings import EVENT
+
+Event = tuple[int, int, int, int]  # x, y, t [us], p
+DVS128 = (128, 128)
+
+
+def aedat2(*events: Event, header: bytes = b"# This is a raw AE data file\r\n") -> bytes:
+    """A DVS128's AEDAT 2.0: mirrored both ways, columns in bits 8-14, rows in 1-7, OFF in bit 0."""
+    pairs = ((127 - x << 8 | 127 - y << 1 | 1 - p, t) for x, y, t, p in events)
+    return b"#!AER-DAT2.0\r\n" + header + b"".join(struct.pack(">II", *pair) for pair in pairs)
+
+
+def aedat3_packet(
+    *events: Event, kind: int = 1, overflows: int = 0, invalid: int = 0, room: int | None = None
+) -> bytes:
+    """A packet of AEDAT 3.1; the last `invalid` events are marked so, and `room` may be spare."""
+    room = len(events) if room is None else room
+    valid = len(events) - invalid
+    header = struct.pack("<hhiiiiii", kind, 0, 8, 4, overflows, room, len(events), valid)
+    data = (
+        struct.pack("<II", x << 17 | y << 2 | p << 1 | (i < valid), t)
+        for i, (x, y, t, p) in enumerate(events)
+    )
+    return header + b"".join(data) + b"\0" * (8 * (room - len(events)))
+
+
+def aedat3(*packets: bytes) -> bytes:
+    lines = (b"#!AER-DAT3.1", b"#Format: RAW", b"#Source 0: DVS128", b"#!END-HEADER", b"")
+    return b"\r\n".join(lines) + b"".join(packets)
+
+
+DESCRIPTION = """<dv version="2.0"><node name="outInfo" path="/outInfo/">{}</node></dv>"""
+STREAM = """<node name="{}" path="/outInfo/{}/"><attr key="typeIdentifier" type="string">{}</attr>
+<node name="info" path="/outInfo/{}/info/"><attr key="sizeX" type="int">128</attr>
+<attr key="sizeY" type="int">128</attr></node></node>"""
+
+
+def as_it_is(content: bytes) -> bytes:
+    return content
+
+
+def lz4(content: bytes) -> bytes:
+    """LZ4's frame around one block that is not compressed."""
+    block = struct.pack("<I", 1 << 31 | len(content)) + content
+    return bytes.fromhex("04224d18 604082") + block + bytes(4)
+
+
+def zstd(content: bytes) -> bytes:
+    """Zstandard's frame around one block that is not compressed."""
+    size, block = struct.pack("<I", len(content)), struct.pack("<I", len(content) << 3 | 1)[:3]
+    return bytes.fromhex("28b52ffd a0") + size + block + content
+
+
+def aedat4(
+    *packets: Sequence[Event],
+    pack: Callable[[bytes], bytes] = as_it_is,
+    compression: int = 0,
+    kinds: Sequence[str] = ("EVTS",),
+    stream: int = 0,
+    index: bytes = b"",
+) -> bytes:
+    """AEDAT 4: a flatbuffer that describes the streams, then packets, and an index behind them."""
+    streams = "".join(STREAM.format(i, i, kind, i) for i, kind in enumerate(kinds))
+    text = DESCRIPTION.format(streams).encode()
+    content = b"".join(
+        struct.pack("<II", stream, len(packed)) + packed
+        for packed in (pack(aedat4_packet(*events)) for events in packets)
+    )
+    # root at 24, the identifier, then the table of fields at 8: it is 10 bytes long, the root 24;
+    # compression lies at 4 in the root, the end of the packets at 16, the description's place at 8
+    front = struct.pack("<I4sHHHHH6x", 24, b"IOHE", 10, 24, 4, 16, 8)
+    end = 14 + 4 + len(front) + 24 + 4 + len(text) + 1 + len(content) if index else -1
+    root = struct.pack("<iiIIq", 24 - 8, compression, 24 - 8, 0, end)
+    head = front + root + struct.pack("<I", len(text)) + text + b"\0"
+    return b"#!AER-DAT4.0\r\n" + struct.pack("<I", len(head)) + head + content + index
+
+
+def aedat4_packet(*events: Event) -> bytes:
+    """A flatbuffer behind its size: a root whose only field is a vector of 16-byte structures."""
+    front = struct.pack("<I4sHHH2x", 16, b"EVTS", 6, 8, 4)
+    root = struct.pack("<iI4x", 16 - 8, 8)
+    vector = b"".join(struct.pack("<qhhB3x", t, x, y, p) for x, y, t, p in events)
+    buffer = front + root + struct.pack("<I", len(events)) + vector
+    return struct.pack("<I", len(buffer)) + buffer
+
+
+def npy(*events: Event, dtype: str = "<f8") -> bytes:
+    """Rows of x, y, p and t in milliseconds."""
+    rows = np.array([(x, y, p, t // 1000) for x, y, t, p in events], dtype).reshape(-1, 4)
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {rows.shape}, }}".encode()
+    header += b" " * (-(10 + len(header) + 1) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + rows.tobytes()
+
+
+# the bytes of one event each, so that the encoders above are not checked against themselves
+
+
+def test_an_event_of_aedat_2_by_hand():
+    content = aedat2((127, 126, 0x01020304, 1), header=b"")
+    assert content == b"#!AER-DAT2.0\r\n" + bytes([0, 0, 0, 2, 1, 2, 3, 4])
+    assert formats.aedat2(content, "file", DVS128).tolist() == [(127, 126, 0, True)]
+
+
+def test_an_event_of_aedat_3_by_hand():
+    content = aedat3(aedat3_packet((1, 2, 0x01020304, 1)))
+    packet = "0100 0000 08000000 04000000 00000000 01000000 01000000 01000000 0b000200 04030201"
+    assert content.endswith(b"#!END-HEADER\r\n" + bytes.fromhex(packet))
+    assert formats.aedat3(content, "file", DVS128).tolist() == [(1, 2, 0x01020304, True)]
+
+
+def test_an_event_of_aedat_4_by_hand():
+    content = aedat4([(1, 2, 0x01020304, 1)])
+    event = "04030201 00000000 0100 0200 01 000000"
+    assert content.endswith(struct.pack("<I", 1) + bytes.fromhex(event))
+    assert formats.aedat4(content, "file", DVS128).tolist() == [(1, 2, 0, True)]
+
+
+def test_a_row_of_a_table_by_hand():
+    content = npy((1, 2, 3000, 1), (1, 2, 5000, 0), dtype="<i2")
+    assert content.endswith(bytes([1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 0, 0, 5, 0]))
+    assert np.array_equal(np.load(io.BytesIO(content)), [(1, 2, 1, 3), (1, 2, 0, 5)])
+    events = formats.table(content, "file", DVS128)
+    assert events.tolist() == [(1, 2, 0, True), (1, 2, 2000, False)]
+
+
+# any recording comes back
+
+pixel = st.integers(0, 127)
+recordings = st.lists(
+    st.tuples(pixel, pixel, st.integers(0, 2**23 - 1), st.integers(0, 1)), min_size=1, max_size=30
+).map(lambda events: sorted(events, key=lambda event: event[2]))
+
+
+def from_first(events: Sequence[Event], unit: int = 1) -> list[Event]:
+    first = events[0][2] // unit * unit
+    return [(x, y, t // unit * unit - first, bool(p)) for x, y, t, p in events]
+
+
+@given(recordings)
+def test_atis_reads_what_was_written(events):
+    read = formats.atis(atis(*events), "file", DVS128)
+    assert read.dtype == EVENT
+    assert read.tolist() == [(x, y, t, bool(p)) for x, y, t, p in events]
+
+
+@given(recordings)
+def test_aedat_2_reads_what_was_written(events):
+    assert formats.aedat2(aedat2(*events), "file", DVS128).tolist() == from_first(events)
+
+
+@given(recordings, st.integers(1, 30), st.integers(0, 5))
+def test_aedat_3_reads_what_was_written(events, per_packet, spare):
+    packets = [
+        aedat3_packet(*events[i : i + per_packet], room=per_packet + spare)
+        for i in range(0, len(events), per_packet)
+    ]
+    read = formats.aedat3(aedat3(*packets), "file", DVS128)
+    assert read.dtype == EVENT
+    assert read.tolist() == [(x, y, t, bool(p)) for x, y, t, p in events]
+
+
+@given(recordings, st.integers(1, 30), st.sampled_from([(0, as_it_is), (1, lz4), (3, zstd)]))
+def test_aedat_4_reads_what_was_written(events, per_packet, packing):
+    compression, pack = packing
+    packets = [events[i : i + per_packet] for i in range(0, len(events), per_packet)]
+    content = aedat4(*packets, pack=pack, compression=compression)
+    assert formats.aedat4(content, "file", DVS128).tolist() == from_first(events)
+
+
+@given(recordings, st.sampled_from(["<f8", "<f4", "<i8", "<u2", ">i4"]))
+def test_a_table_reads_what_was_written(events, dtype):
+    content = npy(*events, dtype=dtype)
+    assert formats.table(content, "file", DVS128).tolist() == from_first(events, unit=1000)
+
+
+# what the formats leave room for
+
+
+def test_overflows_of_the_40_bit_clock_are_no_events():
+    # y = 240 marks one: 2^13 us are added from here on
+    content = atis((1, 2, 5, 1), (0, 240, 6, 0), (3, 4, 7, 0))
+    assert formats.atis(content, "file", (240, 180)).tolist() == [
+        (1, 2, 5, True),
+        (3, 4, 7 + 8192, False),
+    ]
+
+
+def test_special_events_of_a_dvs128_are_passed_over():
+    special = struct.pack(">II", 1 << 15 | 99, 11)
+    content = aedat2((1, 2, 10, 1)) + special + aedat2((3, 4, 12, 0), header=b"")[14:]
+    assert formats.aedat2(content, "file", DVS128).tolist() == [(1, 2, 0, True), (3, 4, 2, False)]
+
+
+def test_other_packets_and_invalid_events_of_aedat_3_are_passed_over():
+    content = aedat3(
+        aedat3_packet((9, 9, 1, 1), kind=0),
+        aedat3_packet((1, 2, 5, 1), (99, 99, 6, 1), invalid=1, room=4),
+        aedat3_packet((127, 127, 0, 0), kind=3),
+        aedat3_packet((3, 4, 7, 0)),
+    )
+    assert formats.aedat3(content, "file", DVS128).tolist() == [(1, 2, 5, True), (3, 4, 7, False)]
+
+
+def test_overflows_of_aedat_3_s_clock_count_2_to_the_31():
+    content = aedat3(aedat3_packet((1, 2, 2**31 - 1, 1)), aedat3_packet((1, 2, 4, 1), overflows=1))
+    assert formats.aedat3(content, "file", DVS128)["t"].tolist() == [2**31 - 1, 2**31 + 4]
+
+
+def test_a_clip_counts_from_its_begin_and_leaves_out_its_end():
+    events = formats.aedat3(
+        aedat3(aedat3_packet(*((i, 0, t, 1) for i, t in enumerate([99, 100, 150, 200])))),
+        "file",
+        DVS128,
+    )
+    assert formats.clip(events, 100, 200, "file").tolist() == [(1, 0, 0, True), (2, 0, 50, True)]
+    assert events["t"].tolist() == [99, 100, 150, 200]  # cutting leaves the trial as it is
+
+
+def test_the_clock_of_a_trial_may_start_again_outside_of_a_clip():
+    packets = aedat3_packet((1, 1, 900, 1)), aedat3_packet((2, 2, 100, 1), (3, 3, 200, 1))
+    events = formats.aedat3(aedat3(*packets), "file", DVS128)
+    assert formats.clip(events, 100, 300, "file")["t"].tolist() == [0, 100]
+    with pytest.raises(UserError, match="file has events that go back in time"):
+        formats.clip(events, 0, 1000, "file")
+
+
+def test_the_index_behind_the_packets_of_aedat_4_is_passed_over():
+    content = aedat4([(1, 2, 5, 1)], [(3, 4, 9, 0)], index=b"positions of packets")
+    assert formats.aedat4(content, "file", DVS128)["t"].tolist() == [0, 4]
+
+
+def test_the_first_stream_of_events_is_read():
+    content = aedat4([(1, 2, 5, 1)], kinds=("FRME", "EVTS", "EVTS"), stream=1)
+    assert len(formats.aedat4(content, "file", DVS128)) == 1
+
+
+# other readers agree
+
+
+def test_tonic_reads_the_same_pairs_of_aedat_2(tmp_path):
+    from tonic.io import get_aer_events_from_file, read_aedat_header_from_file
+
+    path = tmp_path / "recording.aedat"
+    path.write_bytes(aedat2((1, 2, 1000, 1), (127, 0, 1005, 0)))
+    version, start, _ = read_aedat_header_from_file(path)
+    pairs = get_aer_events_from_file(path, version, start)
+    ours = formats.aedat2(path.read_bytes(), "file", DVS128)
+    assert np.array_equal(127 - (pairs["address"] >> 8 & 127), ours["x"])
+    assert np.array_equal(127 - (pairs["address"] >> 1 & 127), ours["y"])
+    assert np.array_equal(pairs["address"] & 1 == 0, ours["p"])
+    assert np.array_equal(pairs["timeStamp"] - pairs["timeStamp"][0], ours["t"])
+
+
+def test_tonic_reads_the_same_words_of_aedat_3(tmp_path):
+    from tonic.io import get_aer_events_from_file, read_aedat_header_from_file
+
+    path = tmp_path / "trial.aedat"
+    path.write_bytes(
+        aedat3(aedat3_packet((1, 2, 5, 1), (127, 0, 6, 0)), aedat3_packet((3, 4, 9, 1)))
+    )
+    version, start, _ = read_aedat_header_from_file(path)
+    words = get_aer_events_from_file(path, version, start)
+    ours = formats.aedat3(path.read_bytes(), "file", DVS128)
+    # as tonic's `read_dvs_ibm` takes them apart, which fails on the header before that
+    assert np.array_equal(words["address"] >> 17 & 0x1FFF, ours["x"])
+    assert np.array_equal(words["address"] >> 2 & 0x1FFF, ours["y"])
+    assert np.array_equal(words["address"] >> 1 & 1, ours["p"])
+    assert np.array_equal(words["timeStamp"], ours["t"])
+
+
+@pytest.mark.skipif(
+    not (REAL / "Train.zip").is_file(),
+    reason="N-MNIST recordings are not beside the repository: the decoder is not checked on them",
+)
+def test_real_40_bit_recordings():
+    with zipfile.ZipFile(REAL / "Test.zip") as archive:
+        for name in [n for n in archive.namelist() if n.endswith(".bin")][:20]:
+            content = archive.read(name)
+            raw = np.frombuffer(content, np.uint8).reshape(-1, 5).astype(np.int64)
+            events = formats.atis(content, name, (34, 34))
+            assert np.array_equal(events["x"], raw[:, 0])
+            assert np.array_equal(events["y"], raw[:, 1])
+            assert np.array_equal(events["p"], raw[:, 2] >> 7 == 1)
+            clock = (raw[:, 2] & 127) << 16 | raw[:, 3] << 8 | raw[:, 4]
+            assert np.array_equal(events["t"], clock)
+
+
+# what is wrong with a file is said in one line
+
+ONE = (1, 2, 3000, 1)
+
+
+@pytest.mark.parametrize(
+    ("decode", "content", "problem"),
+    [
+        (formats.atis, b"", "has 0 bytes, not a whole number of 5-byte events"),
+        (formats.atis, atis(ONE)[:-1], "has 4 bytes, not a whole number of 5-byte events"),
+        (formats.atis, atis((128, 0, 1, 1)), "has events outside 128x128"),
+        (formats.atis, atis((0, 0, 9, 1), (0, 0, 8, 1)), "has events that go back in time"),
+        (formats.atis, atis((0, 240, 0, 0)), "has no events"),
+        (formats.aedat2, b"", "does not start as a file of AEDAT 2.0 does"),
+        (formats.aedat2, aedat3(), "does not start as a file of AEDAT 2.0 does"),
+        (formats.aedat2, aedat2(), "has no events"),
+        (formats.aedat2, aedat2(ONE)[:-3], "has 5 bytes of data, not a whole number of 8-byte"),
+        (formats.aedat2, aedat2() + struct.pack(">II", 1 << 16, 0), "addresses of more than 16"),
+        (formats.aedat2, aedat2((0, 0, 9, 1), (0, 0, 8, 1)), "has events that go back in time"),
+        (formats.aedat3, aedat2(ONE), "does not start as a file of AEDAT 3.1 does"),
+        (formats.aedat3, aedat3()[:-4], "does not start as a file of AEDAT 3.1 does"),
+        (formats.aedat3, aedat3(aedat3_packet(ONE))[:-1], "ends within a packet"),
+        (formats.aedat3, aedat3(aedat3_packet(ONE)[:9]), "ends within a packet"),
+        (formats.aedat3, aedat3(aedat3_packet(ONE, room=0)), "contradicts itself"),
+        (formats.aedat3, aedat3(aedat3_packet(ONE, overflows=-1)), "contradicts itself"),
+        (formats.aedat3, aedat3(aedat3_packet((128, 0, 1, 1))), "has events outside 128x128"),
+        (
+            formats.aedat3,
+            aedat3(struct.pack("<hhiiiiii", 1, 0, 12, 8, 0, 1, 1, 1) + bytes(12)),
+            "has polarity events of 12 bytes, not AEDAT 3.1's 8",
+        ),
+        (formats.aedat4, aedat3(), "does not start as a file of AEDAT 4.0 does"),
+        (formats.aedat4, aedat4(), "is not AEDAT 4"),
+        (formats.aedat4, aedat4([]), "has no events"),
+        (formats.aedat4, aedat4([ONE], kinds=("FRME",)), "is not AEDAT 4"),
+        (formats.aedat4, aedat4([ONE])[:-1], "ends within a packet"),
+        (formats.aedat4, aedat4([ONE]) + b"\0", "has a damaged head or last packet"),
+        (formats.aedat4, aedat4([ONE], index=b"index")[:-6], "ends within a packet"),
+        (formats.aedat4, aedat4([ONE], compression=1), "is not AEDAT 4"),
+        (formats.aedat4, aedat4([ONE], compression=9), "is not AEDAT 4"),
+        (formats.aedat4, aedat4([(0, 128, 0, 1)]), "has events outside 128x128"),
+        (formats.aedat4, aedat4([(-1, 0, 0, 1)]), "has events outside 128x128"),
+        (formats.aedat4, aedat4([(0, 0, 9, 1)], [(0, 0, 8, 1)]), "go back in time"),
+        (formats.table, b"", "is not a table of numbers"),
+        (formats.table, npy(ONE)[:-1], "is not a table of numbers"),
+        (formats.table, npy(ONE) + b"\0", "goes on behind its table"),
+        (formats.table, npy(), "has no events"),
+        (formats.table, npy((0, 128, 0, 1)), "has events outside 128x128"),
+        (formats.table, npy((-1, 0, 0, 1)), "has events outside 128x128"),
+        (formats.table, npy((0, 0, 0, 2)), "has polarities other than 0 and 1"),
+        (formats.table, npy((0, 0, 2**42, 1)), "or times of more than 31 bits"),
+        (formats.table, npy((0, 0, 9000, 1), (0, 0, 8000, 1)), "go back in time"),
+    ],
+)
+def test_a_wrong_file_is_told_in_one_line(decode, content, problem):
+    with pytest.raises(
+        UserError, match=f"^archive: 'file' .*{problem}.*: fetch the archive again$"
+    ) as error:
+        decode(content, "archive: 'file'", DVS128)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (np.zeros((3, 5)), "holds 3x5 float64 values, not rows of x, y, p, t"),
+        (np.zeros(4), "holds 4 float64 values"),
+        (np.zeros((1, 4), complex), "holds 1x4 complex128 values"),
+        (np.array([[0.5, 0, 1, 0]]), "places or polarities that are not whole numbers"),
+        (np.array([[0, np.nan, 1, 0]]), "places or polarities that are not whole numbers"),
+        (np.array([[0, np.inf, 1, 0]]), "has events outside 128x128"),
+        (np.array([[0, 0, 1, np.nan]]), "or times of more than 31 bits"),
+        (np.array([["x", "y", "p", "t"]], dtype=object), "is not a table of numbers"),
+    ],
+)
+def test_a_table_of_something_else_is_refused(values, problem):
+    file = io.BytesIO()
+    np.save(file, values)
+    with pytest.raises(UserError, match=problem):
+        formats.table(file.getvalue(), "file", DVS128)
+
+
+def test_a_table_that_claims_more_memory_than_there_is_is_refused():
+    content = npy(ONE).replace(b"(1, 4), }        ", b"(99999999999, 4)}")
+    with pytest.raises(UserError, match="is not a table of numbers"):
+        formats.table(content, "file", DVS128)
+
+
+@settings(max_examples=500)
+@given(st.data())
+def test_bytes_changed_at_random_give_events_or_one_error(data):
+    """aedat alone ends the process on some of these."""
+    decode, content = data.draw(
+        st.sampled_from(
+            [
+                (formats.atis, atis(ONE, ONE)),
+                (formats.aedat2, aedat2(ONE, ONE)),
+                (formats.aedat3, aedat3(aedat3_packet(ONE, ONE), aedat3_packet(ONE))),
+                (formats.aedat4, aedat4([ONE, ONE], [ONE], index=b"index")),
+                (formats.aedat4, aedat4([ONE, ONE], pack=zstd, compression=3)),
+                (formats.table, npy(ONE, ONE)),
+            ]
+        )
+    )
+    changed = bytearray(content)
+    # heads of AEDAT 4 lie before byte 80, what follows is text
+    for place in data.draw(st.lists(st.integers(0, min(len(content), 80) - 1), max_size=3)):
+        changed[place] = data.draw(st.integers(0, 255))
+    for place in data.draw(st.lists(st.integers(1, min(len(content), 120)), max_size=3)):
+        changed[-place] = data.draw(st.integers(0, 255))
+    try:
+        events = decode(bytes(changed), "file", DVS128)
+    except UserError as error:
+        assert "\n" not in str(error)
+    else:
+        assert events.dtype == EVENT and events["x"].max(initial=0) < 128
+
+
+@pytest.mark.parametrize("place", range(18, 60))
+def test_a_wrong_offset_in_the_head_of_aedat_4_does_not_end_the_process(place):
+    content = aedat4([ONE])
+    for value in (0, 127, 128, 255):
+        changed = content[:place] + bytes([value]) + content[place + 1 :]
+        try:
+            formats.aedat4(changed, "file", DVS128)
+        except UserError as error:
+            assert "\n" not in str(error)
+
+
+def test_an_offset_that_leads_before_the_head_of_aedat_4_is_refused():
+    """Counted from the end of the head, as Python counts, it would lead to a sound table."""
+    content = aedat4([ONE])
+    length = struct.unpack_from("<I", content, 14)[0]
+    fields, head, packets = content[26:36], content[18 : 18 + length], content[18 + length :]
+    head = head[:24] + struct.pack("<i", 24 + len(fields)) + head[28:] + fields
+    changed = content[:14] + struct.pack("<I", len(head)) + head + packets
+    with pytest.raises(UserError, match=r"damaged head or last packet \(an offset is -10\)"):
+        formats.aedat4(changed, "file", DVS128)
