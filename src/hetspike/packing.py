@@ -209,7 +209,11 @@ def unpack(data: bytes, *, into: nn.Module) -> nn.Module:
 
     Raises UserError where the file is none of ours, damaged, or of another network.
     """
-    packed = read(data)
+    return _filled(read(data), into)
+
+
+def _filled(packed: Packed, into: nn.Module) -> nn.Module:
+    """A copy of `into` with what a file holds."""
     model = freeze(into)
     layers = quantizable_layers(model)
     modules = dict(model.named_modules())
@@ -238,7 +242,7 @@ def load_packed(data: bytes) -> tuple[nn.Module, Packed]:
     Raises UserError where the file is none of ours, damaged, or of another kind of network.
     """
     packed = read(data)
-    return unpack(data, into=skeleton(packed.about)), packed
+    return _filled(packed, skeleton(packed.about)), packed
 
 
 def read(data: bytes) -> Packed:
