@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import yaml
 
@@ -11,10 +12,11 @@ from hetspike.events import DATASETS
 from hetspike.frames import frames
 from hetspike.model import Spikformer
 from hetspike.quantizer import Choice, boundary_choices, choices, quantize, single_scheme
+from hetspike.samples import Samples
 from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
 from hetspike.study import parse_study
-from hetspike.train import Samples, fit
+from hetspike.train import fit
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -30,7 +32,7 @@ def main(path: str) -> None:
     dataset, plan = next(iter(study.datasets.items()))
     train, validation = (
         Samples(
-            torch.from_numpy(frames(recordings, **plan.framing.model_dump())),
+            torch.from_numpy(np.stack([*frames(recordings, **plan.framing.model_dump())])),
             torch.from_numpy(recordings.labels),
         )
         for split, recordings in DATASETS[dataset](**plan.source).items()

@@ -18,10 +18,11 @@ from hetspike.errors import UserError
 from hetspike.model import Spikformer
 from hetspike.packing import load_packed, pack, unpack
 from hetspike.quantizer import Choice, choices, quantizable_layers, quantize
+from hetspike.samples import Samples
 from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
 from hetspike.sizes import compression, effective_bits, model_bits
-from hetspike.train import Samples, logits_of
+from hetspike.train import logits_of
 
 ROOT = Path(__file__).parents[1]
 GRADIENTS = SensitivitySettings(recordings=8, batch_size=2)

@@ -18,7 +18,8 @@ from hetspike.cli import main
 from hetspike.model import Spikformer
 from hetspike.packing import load_packed, pack, read
 from hetspike.quantizer import Choice, quantizable_layers, quantize
-from hetspike.train import Samples, logits_of
+from hetspike.samples import Samples, store
+from hetspike.train import logits_of
 
 COMMAND = Path(sys.executable).with_name("hetspike")
 SIZE: dict[str, Any] = {"width": 16, "depth": 1, "heads": 2, "mlp_ratio": 4, "pools": [False] * 4}
@@ -49,7 +50,12 @@ def write_frames(path: Path, count: int = 12) -> torch.Tensor:
     rates = torch.linspace(0.1, 3, count).view(-1, 1, 1, 1, 1)
     frames = torch.poisson(rates.expand(-1, 3, 2, 8, 8), generator).byte()
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, frames=frames.numpy(), labels=np.arange(count) % CLASSES)
+    labels = np.arange(count) % CLASSES
+    if path.suffix == ".zip":  # as a study keeps them
+        with path.open("wb") as file:
+            store(file, frames.numpy(), labels, [f"class {label}" for label in range(CLASSES)])
+    else:
+        np.savez(path, frames=frames.numpy(), labels=labels)
     return frames
 
 

@@ -8,7 +8,8 @@ from torch import nn
 from hetspike.config import Distillation, Recipe
 from hetspike.effort import Effort, training_passes
 from hetspike.quantizer import Choice, freeze, quantize
-from hetspike.train import Samples, fit, logits_of
+from hetspike.samples import Samples
+from hetspike.train import fit, logits_of
 
 RECIPE = Recipe(
     epochs=2,
@@ -50,7 +51,7 @@ def test_a_pass_counts_once_and_with_gradients_three_times():
     assert effort.passes == 5
     model(FRAMES)
     assert effort.passes == 5 + 15
-    logits_of(model, samples(7), batch_size=4)
+    logits_of(model, samples(7), most=4)
     assert effort.passes == 5 + 15 + 7
 
 
@@ -84,7 +85,7 @@ def test_fit_costs_its_training_passes():
     assert effort.passes == training_passes(RECIPE, 10, 6)
 
 
-def test_a_teacher_is_asked_once_for_every_training_recording():
+def test_a_teacher_is_asked_for_every_training_recording_in_every_epoch():
     teacher, effort = watched()
     fit(
         Summing(),
@@ -95,4 +96,4 @@ def test_a_teacher_is_asked_once_for_every_training_recording():
         teacher=teacher,
         distillation=Distillation(share=0.5, temperature=2.0),
     )
-    assert effort.passes == 10
+    assert effort.passes == RECIPE.epochs * 10

@@ -30,8 +30,8 @@ from hetspike.energy import (
 )
 from hetspike.evaluate import Operation, predict_and_count
 from hetspike.levels import SCHEMES
+from hetspike.samples import Samples
 from hetspike.sizes import compression
-from hetspike.train import Samples
 
 # event counts up to 7, spikes, integers up to 3, spikes times spikes, potentials, batch norm
 FIRST = Operation(

@@ -19,7 +19,8 @@ from hetspike.levels import SCHEMES
 from hetspike.model import Spikformer
 from hetspike.packing import Packed, PackedLayer, load_packed, pack
 from hetspike.quantizer import Choice, quantizable_layers, quantize
-from hetspike.train import Samples, logits_of
+from hetspike.samples import Samples
+from hetspike.train import logits_of
 
 NETWORK = {"width": 16, "depth": 1, "heads": 2, "mlp_ratio": 2, "pools": [True, True, True, False]}
 CHOICES = [("binary", 1), ("uniform", 2), ("uniform", 8), ("pot", 3), ("pot", 5), ("apot", 4)]

@@ -21,8 +21,9 @@ from hetspike.evaluate import CounterMode, Operation, Pairs, Seen, predict_and_c
 from hetspike.model import Spikformer
 from hetspike.packing import load_packed, pack
 from hetspike.quantizer import Choice, quantizable_layers, quantize
+from hetspike.samples import Samples
 from hetspike.sizes import stored_bits
-from hetspike.train import Samples, logits_of
+from hetspike.train import logits_of
 
 aten = torch.ops.aten
 POOLS = [True, True, False, False]  # 16 x 16 pixels: 16 tokens

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from hetspike import frames as framing
 from hetspike.errors import UserError
 from hetspike.events.recordings import EVENT, Recordings
-from hetspike.frames import frames
 
 WIDTH, HEIGHT = 3, 2
 
@@ -23,6 +23,13 @@ def together(*recordings: np.ndarray, sensor_size: tuple[int, int] = (WIDTH, HEI
 FIVE = recording(
     (0, 0, 10, True), (2, 1, 11, False), (2, 1, 12, False), (1, 0, 20, True), (0, 1, 50, True)
 )
+
+
+def frames(recordings: Recordings, **how) -> np.ndarray:
+    """Of all recordings together: [R, T, 2, H, W]."""
+    one_by_one = list(framing.frames(recordings, **how))
+    return np.stack(one_by_one) if one_by_one else np.empty((0, how["steps"], 2, HEIGHT, WIDTH))
+
 
 events_in_time = st.lists(
     st.tuples(

@@ -14,8 +14,8 @@ ORDER_IN_WORDS = """
     errors config names
     events.recordings events.simulator events.embedded
     events.archives events.formats events.recorded events
-    frames container model linear levels quantizer checkpoint sizes energy packing engine effort
-    train
+    frames samples container model linear levels quantizer checkpoint sizes energy packing engine
+    effort augmentation train
     search.space search.random search.sensitivity search.fisher search.dnas search
     evaluate stats comparison costs tables present figures claims study
     exchange api cli

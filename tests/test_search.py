@@ -21,11 +21,11 @@ from hetspike.quantizer import (
     quantizable_layers,
     quantize,
 )
+from hetspike.samples import Samples
 from hetspike.search import SEARCHES, load
 from hetspike.search.dnas import MixedWeight
 from hetspike.search.sensitivity import layer_gradients
 from hetspike.search.space import Space
-from hetspike.train import Samples
 
 CANDIDATES = (
     Choice("binary", 1),

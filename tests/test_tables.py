@@ -38,13 +38,13 @@ COSTS = {
 def predictions() -> pd.DataFrame:
     return pd.DataFrame(
         [
-            (dataset, cell, seed, recording, recording, 1, int(hit))
+            (dataset, cell, seed, recording, recording, 1, int(hit), recording // 2)
             for dataset in ("sim-b", "sim-a")
             for cell, rows in HITS.items()
             for seed, row in enumerate(rows)
             for recording, hit in enumerate(row)
         ],
-        columns=["dataset", "cell", "seed", "recording", "group", "label", "prediction"],
+        columns=["dataset", "cell", "seed", "recording", "group", "label", "prediction", "last"],
     )
 
 
@@ -104,6 +104,7 @@ def test_results_by_hand(results):
     row = results.query("dataset == 'sim-a'").set_index("cell").loc["dnas-3"]
     assert (row["method"], row["setting"], row["n"]) == ("dnas", 3.0, 2)
     assert row["accuracy"] == 62.5  # 3/4 and 2/4
+    assert row["last_accuracy"] == 50.0
     assert row["accuracy_sd"] == pytest.approx(12.5 * math.sqrt(2))
     assert row["drop"] == 25.0  # recording 2 lost under both seeds, nothing else
     assert row["drop_low"] == 0.0 and row["drop_high"] == 75.0

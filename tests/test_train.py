@@ -1,7 +1,9 @@
 """The training loop: its schedule by hand, what it selects, its bits, and what a teacher adds."""
 
 import copy
+import io
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -9,15 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from hetspike.config import Distillation, Recipe
+from hetspike.augmentation import mix
+from hetspike.config import Augmentation, Distillation, Mixup, Recipe
+from hetspike.samples import Samples
 from hetspike.train import (
-    Samples,
+    Epoch,
     accuracy,
     adamw,
     distillation_loss,
     fit,
     logits_of,
     rate_at,
+    selected,
     set_rate,
 )
 
@@ -30,8 +35,7 @@ RECIPE = Recipe(
     weight_decay=0.06,
     label_smoothing=0.1,
 )
-
-
+MOVES = Augmentation(mirror=0.5, shear=0.3, shift=1, turn=30, cut=1)
 ONE_EPOCH = RECIPE.model_copy(update={"epochs": 1, "warmup_epochs": 0.5})
 
 
@@ -61,24 +65,6 @@ def samples(seed: int, n: int = 24) -> Samples:
 )
 def test_schedule_by_hand(progress, rate):
     assert rate_at(progress, RECIPE) == pytest.approx(rate)
-
-
-def test_a_whole_epoch_visits_every_recording_once():
-    data = Samples(torch.arange(10).view(10, 1, 1, 1, 1).to(torch.uint8), torch.arange(10))
-    order = torch.randperm(10)
-    batches = list(data.batches(4, order))
-    assert [len(labels) for _, labels in batches] == [4, 4, 2]
-    assert torch.equal(torch.cat([labels for _, labels in batches]), order)
-    assert all(torch.equal(frames.flatten(), labels.float()) for frames, labels in batches)
-
-
-def test_a_batch_holds_the_rows_asked_for_with_time_first():
-    data = Samples(torch.arange(12).view(3, 2, 2, 1, 1).to(torch.uint8), torch.tensor([7, 8, 9]))
-    frames, labels = data.batch(torch.tensor([2, 0]))
-    # recording 2 holds 8 9, then 10 11; recording 0 holds 0 1, then 2 3
-    assert frames.flatten(2).tolist() == [[[8, 9], [0, 1]], [[10, 11], [2, 3]]]
-    assert frames.dtype == torch.float32
-    assert labels.tolist() == [9, 7]
 
 
 def test_decay_spares_norms_biases_and_scales():
@@ -121,6 +107,142 @@ def test_same_seed_same_bits_other_seed_other_order():
 
     assert torch.equal(run(3), run(3))
     assert not torch.equal(run(3), run(4))
+
+
+class Killed(Exception):
+    pass
+
+
+def run_until(epoch: int, **learning: Any) -> dict[str, Any]:
+    """What a run that is killed after so many epochs has kept, as it comes back from a file."""
+    file = io.BytesIO()
+
+    def keep(state: dict[str, Any]) -> None:
+        file.seek(0)
+        torch.save(state, file)
+        if len(state["history"]) == epoch:
+            raise Killed
+
+    torch.manual_seed(7)
+    with pytest.raises(Killed):
+        fit(Counter(), samples(0), samples(1), RECIPE, seed=3, keep=keep, **learning)
+    file.seek(0)
+    return torch.load(file)
+
+
+@pytest.mark.parametrize("epoch", [1, 5, 9, 10])
+@pytest.mark.parametrize("moves", [None, MOVES])
+def test_a_run_that_was_killed_goes_on_to_the_same_bits(epoch, moves):
+    torch.manual_seed(7)
+    whole = Counter()
+    history = fit(whole, samples(0), samples(1), RECIPE, seed=3, augmentation=moves)
+    kept = run_until(epoch, augmentation=moves)
+    torch.manual_seed(99)  # wherever the generator stands
+    later, seen = Counter(), []
+    resumed = fit(
+        later,
+        samples(0),
+        samples(1),
+        RECIPE,
+        seed=3,
+        augmentation=moves,
+        resume=kept,
+        on_epoch=seen.append,
+    )
+    assert resumed == history
+    assert seen == history[epoch:]
+    expected = whole.state_dict()
+    assert all(torch.equal(each, expected[name]) for name, each in later.state_dict().items())
+
+
+def test_what_is_kept_last_holds_the_weights_of_the_last_epoch():
+    torch.manual_seed(7)
+    flipped = samples(0)._replace(labels=1 - samples(0).labels)
+    model, states = Counter(), []
+
+    def keep(state: dict[str, Any]) -> None:
+        states.append(copy.deepcopy(state["model"]))
+
+    history = fit(model, flipped, samples(1), RECIPE, seed=3, keep=keep)
+    assert len(states) == RECIPE.epochs
+    last = Counter()
+    last.load_state_dict(states[-1])
+    logits = logits_of(last, samples(1))
+    assert accuracy(logits, samples(1).labels) == history[-1].validation_accuracy
+    best = states[selected(history)]
+    assert all(torch.equal(each, best[name]) for name, each in model.state_dict().items())
+
+
+def test_the_first_of_equal_epochs_is_selected():
+    epochs = [
+        Epoch(n, 0.0, 0.0, loss, hits)
+        for n, loss, hits in [
+            (1, 0.1, 0.5),
+            (2, 0.3, 0.8),
+            (3, 0.2, 0.8),
+            (4, 0.2, 0.8),
+            (5, 0.0, 0.7),
+        ]
+    ]
+    assert selected(epochs) == 2
+
+
+def test_cooldown_stays_at_the_final_rate():
+    recipe = RECIPE.model_copy(update={"epochs": 14, "cooldown_epochs": 4})
+    # the first ten are those of the recipe without it
+    assert [rate_at(t, recipe) for t in (0, 1, 2, 6)] == pytest.approx([0.1, 0.55, 1.0, 0.55])
+    assert [rate_at(t, recipe) for t in (10, 11.5, 13.9)] == pytest.approx([0.1] * 3)
+
+
+def test_mixed_batches_learn_both_labels_by_hand():
+    torch.manual_seed(0)
+    model, data = Counter(), samples(0)
+    plan = Mixup(alpha=0.5, probability=1, epochs=1)
+    recipe = ONE_EPOCH.model_copy(update={"batch_size": 24, "mixup": plan})
+    start = copy.deepcopy(model).train()
+    history = fit(model, data, samples(1), recipe, seed=5)
+
+    torch.manual_seed(5)
+    order = torch.randperm(24)
+    frames, own = mix(data.batch(order)[0], plan)
+    assert 0 < own < 1
+    logits, labels = start(frames), data.labels[order]
+    losses = [
+        nn.functional.cross_entropy(logits, each, label_smoothing=0.1)
+        for each in (labels, labels.flip(0))
+    ]
+    expected = own * losses[0] + (1 - own) * losses[1]
+    assert history[0].train_loss == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_mixing_ends_with_its_last_epoch():
+    def losses(**changes: Any) -> list[float]:
+        torch.manual_seed(7)
+        recipe = RECIPE.model_copy(update=changes)
+        history = fit(Counter(), samples(0), samples(1), recipe, seed=3)
+        return [epoch.train_loss for epoch in history]
+
+    def mixed_for(epochs: int) -> list[float]:
+        return losses(mixup=Mixup(alpha=0.5, probability=1, epochs=epochs))
+
+    assert mixed_for(1)[0] != losses()[0]
+    assert mixed_for(9)[:9] == mixed_for(10)[:9] and mixed_for(9)[9] != mixed_for(10)[9]
+    assert mixed_for(10) == mixed_for(11)
+
+
+def test_half_precision_is_near_and_its_weights_stay_whole():
+    def trained(precision: str) -> nn.Module:
+        torch.manual_seed(7)
+        model = Counter()
+        recipe = ONE_EPOCH.model_copy(update={"precision": precision})
+        fit(model, samples(0), samples(1), recipe, seed=3)
+        return model
+
+    half, full = trained("bfloat16"), trained("float32")
+    assert half.head.weight.dtype == torch.float32
+    assert not torch.equal(half.head.weight, full.head.weight)
+    # AdamW's steps are of the size of the rate, 1 at most
+    assert torch.allclose(half.head.weight, full.head.weight, atol=0.5)
 
 
 def test_fit_without_a_teacher_is_a_plain_loop_to_the_bit():

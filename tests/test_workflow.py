@@ -14,7 +14,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -23,8 +22,9 @@ import yaml
 from hetspike.engine import Engine
 from hetspike.errors import UserError
 from hetspike.packing import load_packed
+from hetspike.samples import Samples, StoredFrames
 from hetspike.study import parse_study
-from hetspike.train import Samples, logits_of
+from hetspike.train import logits_of
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ("Snakefile", "config", "environment.yml", "profiles", "src", "workflow")
@@ -125,7 +125,7 @@ def planned(project: Path, study: str = "config/smoke.yaml") -> dict[str, int]:
 def test_results_do_not_depend_on_the_number_of_cores(finished, tmp_path, cores):
     expected = results(finished)
     assert {Path(name).suffix for name in expected} == {
-        *(".csv", ".md", ".tex", ".json", ".npz", ".png", ".safetensors")
+        *(".csv", ".md", ".tex", ".json", ".npz", ".zip", ".png", ".safetensors")
     }
     afresh = copy_project(finished, tmp_path / "afresh")  # without its results
     assert results(run_smoke(afresh, cores)) == expected
@@ -174,8 +174,8 @@ def test_predictions_cover_the_test_split_once(finished):
 def test_what_was_evaluated_is_what_is_packed(finished):
     study = parse_study(SMOKE)
     dataset, cell = "sim-gestures", next(each for each in study.cells if each.searched)
-    with np.load(finished / f"results/smoke/frames/{dataset}/test.npz") as arrays:
-        samples = Samples(*(torch.from_numpy(arrays[name]) for name in ("frames", "labels")))
+    frames = finished / f"results/smoke/frames/{dataset}/test.zip"
+    samples = Samples(stored := StoredFrames(frames.open("rb"), str(frames)), stored.labels)
     for seed in study.seeds:
         folder = finished / f"results/smoke/evaluation/{dataset}/{seed}"
         file = finished / f"results/smoke/packed/{dataset}/{seed}/{cell.name}.safetensors"
@@ -214,8 +214,8 @@ def test_no_rule_before_evaluate_takes_test_recordings(finished):
 
     for dataset in SMOKE["datasets"]:
         frames = f"results/smoke/frames/{dataset}"
-        assert takers(f"{frames}/test.npz") == {"evaluate"}
-        assert takers(f"{frames}/train.npz") == {"linear", "train_float", "search", "quantize"}
+        assert takers(f"{frames}/test.zip") == {"evaluate"}
+        assert takers(f"{frames}/train.zip") == {"linear", "train_float", "search", "quantize"}
         assert takers(f"results/smoke/events/{dataset}/test.npz") == {"frames", "evaluate"}
 
 

@@ -58,7 +58,7 @@ def test_the_commands_run(read):
     folder, *_ = read
     # what a study would have left there, smaller
     for path in set(re.findall(r"results/\S+", SHELL)):
-        (write_frames if path.endswith(".npz") else write_trained)(folder / path)
+        (write_frames if path.endswith(".zip") else write_trained)(folder / path)
     commands = [shlex.split(line) for line in SHELL.splitlines()]
     assert [command[:2] for command in commands] == [
         ["hetspike", verb] for verb in ("inspect", "pack", "inspect", "run")

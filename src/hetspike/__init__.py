@@ -15,7 +15,7 @@ from typing import Any
 _HOMES = {
     "Choice": "quantizer.Choice",
     "Recipe": "config.Recipe",
-    "Samples": "train.Samples",
+    "Samples": "samples.Samples",
     "choose": "api.choose",
     "fit": "train.fit",
     "load": "packing.load_packed",

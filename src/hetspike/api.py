@@ -26,10 +26,10 @@ from hetspike.quantizer import (
     freeze,
     quantizable_layers,
 )
+from hetspike.samples import Samples
 from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
 from hetspike.sizes import stored_bits
-from hetspike.train import Samples
 
 # as in the study: the paper's two schemes, and what its searches by gradients look at
 CANDIDATES: Mapping[str, Iterable[int]] = {"uniform": (2, 3, 4, 6, 8), "pot": (3, 4, 5)}

@@ -22,8 +22,9 @@ from hetspike.checkpoint import load_trained
 from hetspike.errors import UserError
 from hetspike.names import FLOAT
 from hetspike.packing import EXAMPLES, Packed, load_packed, pack, read
+from hetspike.samples import Samples, StoredFrames
 from hetspike.sizes import NUMBER_BITS, compression, effective_bits, model_bits
-from hetspike.train import Samples, accuracy, logits_of
+from hetspike.train import accuracy, logits_of
 
 FRAMES = "frames [R, T, 2, H, W] of event counts and, if known, labels [R]"
 
@@ -37,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("network", type=Path, help="results/<study>/networks/.../*.safetensors")
     command.add_argument("out", type=Path, help="the packed file to write")
     command.add_argument(
-        "--frames", type=Path, required=True, help=f"npz on which both must agree: {FRAMES}"
+        "--frames",
+        type=Path,
+        required=True,
+        help=f"on which both must agree: npz with {FRAMES}, or a study's zip",
     )
     command.set_defaults(do=lambda given: _pack(given.network, given.out, given.frames))
 
@@ -47,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     command = commands.add_parser("run", help="a packed Spikformer on integers")
     command.add_argument("file", type=Path)
-    command.add_argument("frames", type=Path, help=f"npz: {FRAMES}")
+    command.add_argument("frames", type=Path, help=f"npz with {FRAMES}, or a study's zip")
     command.set_defaults(do=lambda given: _run(given.file, given.frames))
 
     given = parser.parse_args(arguments)
@@ -131,12 +135,14 @@ def stored(packed: Packed) -> pd.DataFrame:
 
 def _read_frames(path: Path) -> tuple[Tensor, Tensor | None]:
     """Frames as they are stored, and labels [R] if there are any."""
+    if path.suffix == ".zip":  # a study's own
+        with _reading(path), path.open("rb") as file:
+            stored = StoredFrames(file, str(path))
+        return stored[:], stored.labels
     try:
-        with np.load(path) as arrays:
+        with _reading(path), np.load(path) as arrays:
             frames = torch.from_numpy(arrays["frames"])
             labels = torch.from_numpy(arrays["labels"]) if "labels" in arrays else None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}: name a file that can be read") from None
     except (BadZipFile, zlib.error, EOFError, KeyError, TypeError, ValueError):
         raise UserError(f"{path}: no frames, or damaged: give an npz with {FRAMES}") from None
     if labels is not None and labels.shape != frames.shape[:1]:
@@ -147,8 +153,14 @@ def _read_frames(path: Path) -> tuple[Tensor, Tensor | None]:
 
 
 def _content(path: Path) -> bytes:
-    try:
+    with _reading(path):
         return path.read_bytes()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}: name a file that can be read") from None
 

@@ -76,11 +76,36 @@ class Network(Settings):
     )
 
 
+class Augmentation(Settings):
+    """How far a recording may be changed without another label: see `hetspike.augmentation`."""
+
+    mirror: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="how often left and right change places; 0 where labels tell them apart"
+    )
+    shear: Annotated[float, Field(ge=0)] = Field(description="most, pixels along x a pixel of y")
+    shift: Annotated[float, Field(ge=0)] = Field(description="most, pixels along x or along y")
+    turn: Annotated[float, Field(ge=0, le=180)] = Field(description="most, degrees")
+    cut: Annotated[float, Field(ge=0)] = Field(description="largest side of the square, pixels")
+
+
+class Mixup(Settings):
+    """Batches mixed with themselves in another order, labels likewise."""
+
+    alpha: Rate = Field(description="of the Beta distribution that a batch's share is drawn from")
+    probability: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="how often a batch is mixed"
+    )
+    epochs: PositiveInt = Field(description="from the first on; none is mixed afterwards")
+
+
 class Recipe(Settings):
     """One training schedule: AdamW, linear warm-up, cosine decay, label smoothing."""
 
     epochs: PositiveInt
     warmup_epochs: Annotated[float, Field(ge=0)] = Field(description="part of `epochs`")
+    cooldown_epochs: Annotated[int, Field(ge=0)] = Field(
+        0, description="part of `epochs`: the last ones, all at the final rate"
+    )
     batch_size: PositiveInt
     learning_rate: Rate = Field(description="at the end of the warm-up")
     final_learning_rate: Rate = Field(description="at the start of the warm-up and at the end")
@@ -88,12 +113,17 @@ class Recipe(Settings):
         description="on weights alone; never on biases, norms and quantizer scales"
     )
     label_smoothing: Fraction
+    mixup: Mixup | None = None
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the products in training; whatever it is, the test is in float32"
+    )
 
     @model_validator(mode="after")
     def check_warmup(self) -> "Recipe":
-        if self.warmup_epochs >= self.epochs:
+        if self.warmup_epochs + self.cooldown_epochs >= self.epochs:
             raise ValueError(
-                f"warmup_epochs {self.warmup_epochs:g} is not less than epochs {self.epochs}"
+                f"warmup_epochs {self.warmup_epochs:g} and cooldown_epochs {self.cooldown_epochs} "
+                f"are not less than epochs {self.epochs}"
             )
         return self
 

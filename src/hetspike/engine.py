@@ -35,6 +35,7 @@ from hetspike.levels import SCHEMES
 from hetspike.model import ATTENTION_SCALE, Block, SpikingSelfAttention
 from hetspike.packing import Packed, PackedLayer
 from hetspike.quantizer import Synapses, quantizable_layers
+from hetspike.samples import StoredFrames, at_once
 
 FRACTION = 24  # bits below the unit of an accumulator, fewer where its sums are wide
 POTENTIAL_BITS = 61  # of int64: the difference of two potentials takes one more, the sign another
@@ -163,11 +164,14 @@ class Engine:
         self.names = {module: name for name, module in self.model.named_modules()}
         self.tallies: dict[nn.Module, Tally] = defaultdict(Tally)
 
-    def run(self, frames: Tensor) -> tuple[Tensor, list[Count]]:
+    def run(self, frames: Tensor | StoredFrames) -> tuple[Tensor, list[Count]]:
         """Classes [R] of frames [R, T, C, H, W] of event counts, and what that took a recording."""
         self.tallies = defaultdict(Tally)
-        batches = (batch.transpose(0, 1).long() for batch in frames.split(BATCH))
-        classes = torch.cat([self.logits(batch).argmax(1) for batch in batches])
+        size = at_once(frames, BATCH)
+        batches = (frames[start : start + size] for start in range(0, len(frames), size))
+        classes = torch.cat(
+            [self.logits(batch.transpose(0, 1).long()).argmax(1) for batch in batches]
+        )
         return classes, [self._count(module, len(frames)) for module in self.tallies]
 
     def logits(self, x: Tensor) -> Tensor:

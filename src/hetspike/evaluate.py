@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from hetspike.energy import NEURONS, OTHER, PRODUCTS, SYNAPSES
 from hetspike.names import FLOAT
 from hetspike.quantizer import Assignment, quantizable_layers
+from hetspike.samples import Samples
 from hetspike.sizes import FLOAT_BITS, NUMBER_BITS
-from hetspike.train import Samples, logits_of
+from hetspike.train import logits_of
 
 aten = torch.ops.aten
 SYNAPTIC = {aten.convolution.default: 0, aten.mm.default: 0, aten.addmm.default: 1}  # op -> input

@@ -11,6 +11,7 @@ event on the boundary between two durations belongs to the later one.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -39,17 +40,16 @@ SLICINGS = {"count": steps_by_count, "time": steps_by_time}
 
 def frames(
     recordings: Recordings | OnDemand, *, steps: int, slice_by: Literal["count", "time"]
-) -> NDArray[np.uint8]:
-    """Event counts [R, T, 2, H, W]; channel 0 counts events to darker, channel 1 to brighter.
+) -> Iterator[NDArray[np.uint8]]:
+    """Event counts [T, 2, H, W] of each recording; channel 0 counts darker, channel 1 brighter.
 
-    A recording of fewer events than steps has empty frames, one without events only those.
-    Raises UserError where a pixel fires more often in a slice than a byte can count: cutting the
-    count off would lose events without a word.
+    One at a time: together they may be too large for memory. A recording of fewer events than steps
+    has empty frames, one without events only those. Raises UserError where a pixel fires more often
+    in a slice than a byte can count: cutting the count off would lose events without a word.
     """
     assert steps > 0, "at least one step"
     width, height = recordings.sensor_size
     shape = (steps, 2, height, width)
-    counted = np.empty((len(recordings), *shape), np.uint8)
     for index in range(len(recordings)):
         events = recordings[index]
         step = SLICINGS[slice_by](events, steps)
@@ -61,5 +61,4 @@ def frames(
                 f"recording {index}: a pixel fires {counts.max()} times in one of {steps} steps, "
                 f"more than the {LARGEST_COUNT} that a frame counts: set more `steps`"
             )
-        counted[index] = counts.reshape(shape)
-    return counted
+        yield counts.astype(np.uint8).reshape(shape)

@@ -20,7 +20,15 @@ from pydantic import (
     model_validator,
 )
 
-from hetspike.config import Distillation, Framing, Network, Recipe, Settings, checked
+from hetspike.config import (
+    Augmentation,
+    Distillation,
+    Framing,
+    Network,
+    Recipe,
+    Settings,
+    checked,
+)
 from hetspike.events import DATASETS
 from hetspike.levels import SCHEMES
 from hetspike.names import DISTILLED, FLOAT, FLOAT_TUNED
@@ -81,6 +89,12 @@ class DatasetPlan(Settings):
     source: dict[str, Any]
     framing: Framing
     network: Network
+    augmentation: Augmentation | None = Field(
+        None, description="what may be done to a recording in training; its label stays"
+    )
+    float_training: Recipe | None = Field(
+        None, description="of this dataset, where it is not the study's"
+    )
 
 
 class SearchPlan(Settings):
@@ -115,6 +129,9 @@ class Study(Settings):
     ]
     float_training: Recipe
     qat: Recipe = Field(description="fine-tuning of every quantized row and of float-tuned")
+    device: Literal["cpu", "gpu-if-present"] = Field(
+        "cpu", description="where networks are trained and searches run; the test is on the CPU"
+    )
     boundary_layers: Literal["searched", "8-bit", "float"] = Field(
         description="first convolution and classifier: like the others, 8-bit uniform, or float"
     )
@@ -199,11 +216,15 @@ class Study(Settings):
         own = self.searches[row].candidates
         return self.candidates if own is None else own
 
+    def float_training_of(self, dataset: str) -> Recipe:
+        """The recipe of a dataset's float networks."""
+        return self.datasets[dataset].float_training or self.float_training
+
     def fingerprint(self, dataset: str, cell: Cell) -> str:
         """SHA-256 of the settings that make a network of this cell, but for names and seed."""
         made_by: dict[str, Any] = {
             "dataset": [dataset, self.datasets[dataset].model_dump()],
-            "float_training": self.float_training.model_dump(),
+            "float_training": self.float_training_of(dataset).model_dump(),
         }
         if cell.name != FLOAT:
             made_by |= {"qat": self.qat.model_dump(), "boundary_layers": self.boundary_layers}

@@ -31,7 +31,7 @@ MEASURES = {
 }
 RESULT_COLUMNS = (
     *("dataset", "cell", "method", "setting"),
-    *("accuracy", "accuracy_sd", "n"),
+    *("accuracy", "accuracy_sd", "n", "last_accuracy"),
     *[f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")][1:],
     *("paper_dataset", "paper_accuracy", "paper_energy"),
 )
@@ -48,21 +48,25 @@ def results_table(
 ) -> pd.DataFrame:
     """RESULT_COLUMNS, one row per dataset and cell of the study, in the study's order.
 
-    predictions  dataset, cell, seed, recording, group, label, prediction
+    predictions  dataset, cell, seed, recording, group, label, prediction, and last: the prediction
+                 of the last epoch
     costs        sizes and energies by dataset and cell, from `costs.mean_and_range`
     cells        cell, method, setting
     paper        dataset, cell, paper_dataset, paper_accuracy, paper_energy: what the paper
                  reports on the dataset whose protocol `dataset` keeps, beside the cell that stands
                  for its method
 
-    `_low` and `_high` of accuracy and drop are bootstrap 95 % intervals (`seed` draws them), those
-    of sizes and energies the range over seeds.
+    last_accuracy is that of the last epoch, a mean over seeds, where accuracy is that of the epoch
+    which validation selected. `_low` and `_high` of accuracy and drop are bootstrap 95 % intervals
+    (`seed` draws them), those of sizes and energies the range over seeds.
     """
     assert reference in set(cells["cell"]), "the reference is a cell of the study"
     tables = []
     for dataset in predictions["dataset"].unique():
         predicted = predictions.query("dataset == @dataset and cell in @cells.cell")
         measured = accuracies(predicted, reference=reference, seed=seed).join(costs.loc[dataset])
+        right = predicted["last"].eq(predicted["label"])
+        measured["last_accuracy"] = 100 * right.groupby(predicted["cell"]).mean()
         rows = cells.merge(measured, on="cell", how="left", validate="one_to_one")
         assert rows["accuracy"].notna().all(), "every cell of the study has predictions"
         tables.append(rows.assign(dataset=dataset))

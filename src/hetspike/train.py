@@ -2,30 +2,16 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-from hetspike.config import Distillation, Recipe
-
-
-class Samples(NamedTuple):
-    """Framed recordings in memory: frames [R, T, C, H, W] of event counts, labels [R]."""
-
-    frames: Tensor
-    labels: Tensor
-
-    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames [T, B, C, H, W] and labels [B] of these rows [B]."""
-        return self.frames[rows].transpose(0, 1).float(), self.labels[rows]
-
-    def batches(self, size: int, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches in the given order or as stored."""
-        order = torch.arange(len(self.labels)) if order is None else order
-        return map(self.batch, order.split(size))
+from hetspike.augmentation import augment, mix
+from hetspike.config import Augmentation, Distillation, Recipe
+from hetspike.samples import Samples, at_once
 
 
 class Epoch(NamedTuple):
@@ -39,11 +25,12 @@ class Epoch(NamedTuple):
 
 
 def rate_at(progress: float, recipe: Recipe) -> float:
-    """Learning rate after `progress` epochs: linear warm-up, then cosine to the final rate."""
+    """Learning rate after `progress` epochs: linear warm-up, cosine to the final rate, cooldown."""
     low, high = recipe.final_learning_rate, recipe.learning_rate
     if progress < recipe.warmup_epochs:
         return low + (high - low) * progress / recipe.warmup_epochs
-    past = (progress - recipe.warmup_epochs) / (recipe.epochs - recipe.warmup_epochs)
+    end = recipe.epochs - recipe.cooldown_epochs
+    past = min((progress - recipe.warmup_epochs) / (end - recipe.warmup_epochs), 1.0)
     return low + (high - low) * (1 + math.cos(math.pi * past)) / 2
 
 
@@ -64,13 +51,19 @@ def adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, samples: Samples, batch_size: int = 64) -> Tensor:
-    """Logits [R, classes] of a model in evaluation mode; no running statistic moves."""
+def answers(model: nn.Module, frames: Tensor) -> Tensor:
+    """Logits [B, classes] of a model in evaluation mode; no running statistic moves."""
     was_training = model.training
     model.eval()
-    logits = torch.cat([model(frames) for frames, _ in samples.batches(batch_size)])
+    logits = model(frames)
     model.train(was_training)
     return logits
+
+
+def logits_of(model: nn.Module, samples: Samples, most: int = 64) -> Tensor:
+    """The same for all recordings, at most so many at once: [R, classes] on the CPU."""
+    batches = samples.batches(at_once(samples.frames, most))
+    return torch.cat([answers(model, frames).cpu() for frames, _ in batches])
 
 
 def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -90,35 +83,56 @@ def fit(
     recipe: Recipe,
     *,
     seed: int,
+    augmentation: Augmentation | None = None,
     teacher: nn.Module | None = None,
     distillation: Distillation | None = None,
+    resume: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    keep: Callable[[dict[str, Any]], None] = lambda state: None,
 ) -> list[Epoch]:
     """Train the model in place; it ends with the weights of its best validation epoch.
 
     Best is the highest validation accuracy, then the lower validation loss. `seed` decides the
     order of the training recordings and every other draw of the run. With `distillation` the loss
-    compares with the answers of a `teacher` as well; these are computed once, since recordings are
-    not augmented.
+    compares with what a `teacher` says of the same frames as well.
+
+    After each epoch `keep` is given all that the rest of the run depends on, to be written at once:
+    its tensors move on. A run that takes it as `resume` ends as if it had never been interrupted,
+    on a CPU to the last bit. Under "model" it holds the weights of that epoch.
     """
     assert (teacher is None) == (distillation is None), "a teacher and how to learn from it"
-    lessons = None if teacher is None else logits_of(teacher, train)
     torch.manual_seed(seed)
     optimizer = adamw(model, recipe)
     steps = math.ceil(len(train.labels) / recipe.batch_size)
     history: list[Epoch] = []
-    best_score = (-math.inf, -math.inf)
-    for epoch in range(recipe.epochs):
+    best_state: dict[str, Tensor] = {}
+    if resume:
+        model.load_state_dict(resume["model"])
+        optimizer.load_state_dict(resume["optimizer"])
+        torch.set_rng_state(resume["random"])
+        history = [Epoch(*epoch) for epoch in resume["history"]]
+        best_state = resume["best"]
+    for epoch in range(len(history), recipe.epochs):
         model.train()
         loss_sum, hits = 0.0, 0
         order = torch.randperm(len(train.labels))
-        for step, rows in enumerate(order.split(recipe.batch_size)):
-            frames, labels = train.batch(rows)
+        for step, (frames, labels) in enumerate(train.batches(recipe.batch_size, order)):
             set_rate(optimizer, epoch + step / steps, recipe)
-            logits = model(frames)
-            loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-            if lessons is not None and distillation is not None:
-                from_teacher = distillation_loss(logits, lessons[rows], distillation.temperature)
+            own = 1.0
+            if augmentation:
+                frames = augment(frames, augmentation)
+            if recipe.mixup and epoch < recipe.mixup.epochs:
+                frames, own = mix(frames, recipe.mixup)
+            with torch.autocast(train.device, torch.bfloat16, recipe.precision == "bfloat16"):
+                logits = model(frames).float()
+            loss = own * cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            if own < 1:
+                other = labels.flip(0)
+                loss_of_other = cross_entropy(logits, other, label_smoothing=recipe.label_smoothing)
+                loss = loss + (1 - own) * loss_of_other
+            if teacher is not None and distillation is not None:
+                wanted = answers(teacher, frames)
+                from_teacher = distillation_loss(logits, wanted, distillation.temperature)
                 loss = (1 - distillation.share) * loss + distillation.share * from_teacher
             optimizer.zero_grad()
             loss.backward()
@@ -136,11 +150,25 @@ def fit(
             )
         )
         on_epoch(history[-1])
-        score = (history[-1].validation_accuracy, -history[-1].validation_loss)
-        if score > best_score:
-            best_score, best_state = score, copy.deepcopy(model.state_dict())
+        if selected(history) == len(history) - 1:
+            best_state = copy.deepcopy(model.state_dict())
+        keep(
+            {
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "random": torch.get_rng_state(),
+                "history": [tuple(each) for each in history],
+                "best": best_state,
+            }
+        )
     model.load_state_dict(best_state)
     return history
+
+
+def selected(history: Sequence[Epoch]) -> int:
+    """Index of the epoch with the highest validation accuracy, then the lower validation loss."""
+    scores = [(epoch.validation_accuracy, -epoch.validation_loss) for epoch in history]
+    return scores.index(max(scores))
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:

@@ -46,6 +46,9 @@ except UserError as error:
     sys.exit(f"hetspike: {error}")
 
 DATASETS = list(STUDY.datasets)
+# One job at a time has it, whatever --cores is: see profiles/default. Not asked of torch, whose
+# import would cost every job two seconds.
+GPU = STUDY.device == "gpu-if-present" and any(map(os.path.exists, ["/dev/nvidia0", "/dev/kfd"]))
 CELLS = {cell.name: cell for cell in STUDY.cells}
 SEARCHED = [cell.name for cell in STUDY.cells if cell.searched and not cell.distilled]
 BASE_SEARCHES = [row for row in STUDY.searches if search_of(row, STUDY.searches) == (row, "")]
@@ -119,6 +122,15 @@ def source(wildcards):
 
 def framing(wildcards):
     return STUDY.datasets[wildcards.dataset].framing.model_dump()
+
+
+def float_recipe(wildcards):
+    return STUDY.float_training_of(wildcards.dataset).model_dump()
+
+
+def augmentation(wildcards):
+    plan = STUDY.datasets[wildcards.dataset].augmentation
+    return plan.model_dump() if plan else None
 
 
 def network(wildcards):

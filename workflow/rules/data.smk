@@ -76,7 +76,7 @@ rule frames:
         **{split: SHARED / f"events/{{dataset}}/{split}.npz" for split in SPLITS},
         code=code("workflow/scripts/make_frames.py"),
     output:
-        **{split: SHARED / f"frames/{{dataset}}/{split}.npz" for split in SPLITS},
+        **{split: SHARED / f"frames/{{dataset}}/{split}.zip" for split in SPLITS},
     log:
         SHARED / "logs/frames/{dataset}.log",
     conda:

@@ -4,11 +4,13 @@
 rule pack:
     input:
         code=code("workflow/scripts/pack_networks.py"),
-        validation=SHARED / "frames/{dataset}/validation.npz",
+        validation=SHARED / "frames/{dataset}/validation.zip",
         networks=[SHARED / f"networks/{{dataset}}/{{seed}}/{cell}.safetensors" for cell in CELLS],
+        last=[SHARED / f"networks/{{dataset}}/{{seed}}/last/{cell}.safetensors" for cell in CELLS],
         histories=[SHARED / f"networks/{{dataset}}/{{seed}}/{cell}.csv" for cell in CELLS],
     output:
-        [RESULTS / f"packed/{{dataset}}/{{seed}}/{cell}.safetensors" for cell in CELLS],
+        networks=[RESULTS / f"packed/{{dataset}}/{{seed}}/{cell}.safetensors" for cell in CELLS],
+        last=[RESULTS / f"packed/{{dataset}}/{{seed}}/last/{cell}.safetensors" for cell in CELLS],
     log:
         RESULTS / "logs/pack/{dataset}-{seed}.log",
     conda:
@@ -22,10 +24,11 @@ rule pack:
 rule evaluate:
     input:
         code=code("workflow/scripts/evaluate_test.py"),
-        test=SHARED / "frames/{dataset}/test.npz",
+        test=SHARED / "frames/{dataset}/test.zip",
         events=SHARED / "events/{dataset}/test.npz",
         linear=SHARED / "linear/{dataset}.npz",
-        networks=rules.pack.output,
+        networks=rules.pack.output.networks,
+        last=rules.pack.output.last,
     output:
         predictions=RESULTS / "evaluation/{dataset}/{seed}/predictions.csv",
         layers=RESULTS / "evaluation/{dataset}/{seed}/layers.csv",

@@ -4,8 +4,8 @@
 rule search:
     input:
         code=code("workflow/scripts/search_assignment.py"),
-        train=SHARED / "frames/{dataset}/train.npz",
-        validation=SHARED / "frames/{dataset}/validation.npz",
+        train=SHARED / "frames/{dataset}/train.zip",
+        validation=SHARED / "frames/{dataset}/validation.zip",
         float_network=rules.train_float.output.network,
     output:
         SHARED / "searches/{dataset}/{seed}/{cell}.json",
@@ -13,8 +13,11 @@ rule search:
         SHARED / "logs/search/{dataset}-{seed}-{cell}.log",
     conda:
         "../../environment.yml"
+    resources:
+        gpu=int(GPU),
     params:
         search=search_call,
         boundary_layers=STUDY.boundary_layers,
+        gpu=GPU,
     script:
         "../scripts/search_assignment.py"

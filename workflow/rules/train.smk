@@ -4,8 +4,8 @@
 rule linear:
     input:
         code=code("workflow/scripts/train_linear.py"),
-        train=SHARED / "frames/{dataset}/train.npz",
-        validation=SHARED / "frames/{dataset}/validation.npz",
+        train=SHARED / "frames/{dataset}/train.zip",
+        validation=SHARED / "frames/{dataset}/validation.zip",
     output:
         SHARED / "linear/{dataset}.npz",
     log:
@@ -19,18 +19,23 @@ rule linear:
 rule train_float:
     input:
         code=code("workflow/scripts/train_float.py"),
-        train=SHARED / "frames/{dataset}/train.npz",
-        validation=SHARED / "frames/{dataset}/validation.npz",
+        train=SHARED / "frames/{dataset}/train.zip",
+        validation=SHARED / "frames/{dataset}/validation.zip",
     output:
         network=SHARED / f"networks/{{dataset}}/{{seed}}/{FLOAT}.safetensors",
+        last=SHARED / f"networks/{{dataset}}/{{seed}}/last/{FLOAT}.safetensors",
         history=SHARED / f"networks/{{dataset}}/{{seed}}/{FLOAT}.csv",
     log:
         SHARED / "logs/train_float/{dataset}-{seed}.log",
     conda:
         "../../environment.yml"
+    resources:
+        gpu=int(GPU),
     params:
         network=network,
-        recipe=STUDY.float_training.model_dump(),
+        recipe=float_recipe,
+        augmentation=augmentation,
+        gpu=GPU,
     script:
         "../scripts/train_float.py"
 
@@ -39,21 +44,26 @@ rule quantize:
     input:
         unpack(searched_assignment),
         code=code("workflow/scripts/train_quantized.py"),
-        train=SHARED / "frames/{dataset}/train.npz",
-        validation=SHARED / "frames/{dataset}/validation.npz",
+        train=SHARED / "frames/{dataset}/train.zip",
+        validation=SHARED / "frames/{dataset}/validation.zip",
         float_network=rules.train_float.output.network,
     output:
         network=SHARED / "networks/{dataset}/{seed}/{cell}.safetensors",
+        last=SHARED / "networks/{dataset}/{seed}/last/{cell}.safetensors",
         history=SHARED / "networks/{dataset}/{seed}/{cell}.csv",
     log:
         SHARED / "logs/quantize/{dataset}-{seed}-{cell}.log",
     conda:
         "../../environment.yml"
+    resources:
+        gpu=int(GPU),
     params:
         choice=single_choice,
         boundary_layers=STUDY.boundary_layers,
         recipe=STUDY.qat.model_dump(),
+        augmentation=augmentation,
         distillation=distillation_of,
+        gpu=GPU,
     script:
         "../scripts/train_quantized.py"
 

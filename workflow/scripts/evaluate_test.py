@@ -9,11 +9,20 @@ from training import read_samples
 
 from hetspike.engine import Engine
 from hetspike.evaluate import predict_and_count
-from hetspike.linear import predict_linear
+from hetspike.linear import counts, predict_linear
 from hetspike.names import LINEAR
 from hetspike.packing import load_packed
+from hetspike.train import logits_of
 
 MEASURED = ["cell", "packed_bytes", "accuracy", "agreement", "integer_accuracy"]
+
+
+def last_predictions(content, last, predicted):
+    """What the network of the last epoch says; nothing new where that was the selected one."""
+    if (last_content := Path(last).read_bytes()) == content:
+        return predicted
+    return logits_of(load_packed(last_content)[0], test).argmax(1).numpy()
+
 
 with job(snakemake) as say:
     test = read_samples(snakemake.input.test)
@@ -23,16 +32,20 @@ with job(snakemake) as say:
     base = pd.DataFrame({"recording": np.arange(len(labels)), "group": groups, "label": labels})
     predictions, layers, networks = [], [], []
 
-    def add_predictions(cell, predicted):
-        predictions.append(base.assign(cell=cell, prediction=predicted))
+    def add_predictions(cell, predicted, last):
+        predictions.append(base.assign(cell=cell, prediction=predicted, last=last))
         say(f"{cell}: test {100 * (labels == predicted).mean():.1f} %")
 
     with np.load(snakemake.input.linear) as fitted:
-        add_predictions(LINEAR, predict_linear(**fitted, frames=test.frames.numpy()))
-    for cell, path in zip(snakemake.params.cells, snakemake.input.networks, strict=True):
-        network, packed = load_packed(Path(path).read_bytes())
+        predicted = predict_linear(**fitted, counts=counts(test.frames))
+        add_predictions(LINEAR, predicted, last=predicted)
+    for cell, path, last in zip(
+        snakemake.params.cells, snakemake.input.networks, snakemake.input.last, strict=True
+    ):
+        content = Path(path).read_bytes()
+        network, packed = load_packed(content)
         predicted, operations = predict_and_count(network, test, packed.assignment)
-        add_predictions(cell, np.array(predicted))
+        add_predictions(cell, np.array(predicted), last_predictions(content, last, predicted))
         layers.append(pd.DataFrame(operations).assign(cell=cell))
         about = {
             "cell": cell,

@@ -1,4 +1,4 @@
-"""Every trained network of one dataset and seed as a file to ship."""
+"""Every trained network of one dataset and seed as a file to ship, that of its last epoch, too."""
 
 from pathlib import Path
 
@@ -12,14 +12,9 @@ from hetspike.packing import EXAMPLES, pack
 with job(snakemake) as say:
     samples = read_samples(snakemake.input.validation)
     example = samples.frames[:EXAMPLES].transpose(0, 1).float()
-    for cell, network, history, output in zip(
-        snakemake.params.configurations,
-        snakemake.input.networks,
-        snakemake.input.histories,
-        snakemake.output,
-        strict=True,
-    ):
-        model, about = load_trained(Path(network).read_bytes())
+
+    def pack_one(kind, number, cell, validation_accuracy):
+        model, about = load_trained(Path(snakemake.input[kind][number]).read_bytes())
         packed = pack(
             model,
             example,
@@ -28,9 +23,14 @@ with job(snakemake) as say:
             dataset=snakemake.wildcards.dataset,
             row=cell,
             seed=int(snakemake.wildcards.seed),
-            validation_accuracy=float(pd.read_csv(history)["validation_accuracy"].max()),
+            validation_accuracy=float(validation_accuracy),
             configuration=snakemake.params.configurations[cell],
         )
-        with beside(output) as part:
+        with beside(snakemake.output[kind][number]) as part:
             part.write_bytes(packed)
-    say(f"{len(snakemake.output)} networks")
+
+    for number, cell in enumerate(snakemake.params.configurations):
+        accuracies = pd.read_csv(snakemake.input.histories[number])["validation_accuracy"]
+        pack_one("networks", number, cell, accuracies.max())
+        pack_one("last", number, cell, accuracies.iloc[-1])
+    say(f"{len(snakemake.output.networks)} networks")

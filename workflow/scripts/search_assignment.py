@@ -15,6 +15,11 @@ APART = 1000  # more than there are seeds: draws of different seeds differ
 
 with job(snakemake) as say:
     network, _ = load_trained(Path(snakemake.input.float_network).read_bytes())
+    train, validation = (
+        read_samples(snakemake.input[split], snakemake.params.gpu)
+        for split in ("train", "validation")
+    )
+    network.to(train.device)
     wanted = snakemake.params.search
     space = Space.of(
         network,
@@ -26,8 +31,8 @@ with job(snakemake) as say:
     effort.watch(network)
     assignment = load(wanted["name"])(
         network,
-        read_samples(snakemake.input.train),
-        read_samples(snakemake.input.validation),
+        train,
+        validation,
         space,
         settings=SEARCHES[wanted["name"]](**wanted["settings"]),
         seed=int(snakemake.wildcards.seed) + APART * wanted["draw"],

@@ -2,16 +2,15 @@
 
 import numpy as np
 from jobs import beside, job
+from training import stored_frames
 
-from hetspike.linear import fit_linear, predict_linear
+from hetspike.linear import counts, fit_linear, predict_linear
 
 with job(snakemake) as say:
-    splits = []
-    for path in (snakemake.input.train, snakemake.input.validation):
-        with np.load(path) as arrays:
-            splits.append((arrays["frames"], arrays["labels"]))
-    weights, biases = fit_linear(*splits)
+    stored = [stored_frames(snakemake.input[split]) for split in ("train", "validation")]
+    train, validation = [(counts(each), each.labels.numpy()) for each in stored]
+    weights, biases = fit_linear(train, validation)
     with beside(snakemake.output[0]) as part, part.open("wb") as file:
         np.savez(file, weights=weights, biases=biases)
-    frames, labels = splits[1]
-    say(f"validation {100 * (predict_linear(weights, biases, frames) == labels).mean():.1f} %")
+    right = predict_linear(weights, biases, validation[0]) == validation[1]
+    say(f"validation {100 * right.mean():.1f} %")

@@ -1,24 +1,34 @@
 """Samples on disk, and training between them and a network's file."""
 
+import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jobs import beside, write_rows
 from safetensors.torch import save_file
 from torch import nn
 
-from hetspike.config import Recipe
-from hetspike.train import Samples, fit
+from hetspike.config import Augmentation, Recipe
+from hetspike.samples import Samples, StoredFrames
+from hetspike.train import fit
 
 torch.set_num_threads(1)
+# float32 means float32: of itself a GPU takes fewer bits, and another algorithm each time
+torch.backends.cudnn.allow_tf32 = False
+torch.backends.cudnn.deterministic = True
 
 
-def read_samples(path: str) -> Samples:
-    with np.load(path) as arrays:
-        return Samples(torch.from_numpy(arrays["frames"]), torch.from_numpy(arrays["labels"]))
+def stored_frames(path: str) -> StoredFrames:
+    with open(path, "rb") as file:
+        return StoredFrames(file, path)
+
+
+def read_samples(path: str, gpu: bool = False) -> Samples:
+    frames = stored_frames(path)
+    return Samples(frames, frames.labels, "cuda" if gpu else "cpu")
 
 
 def train_network(
@@ -28,25 +38,66 @@ def train_network(
     about: dict[str, Any],
     **learning: Any,
 ) -> None:
-    """Train by the rule's recipe; write the network and its history.
+    """Train by the rule's recipe; write the network, that of the last epoch, and the history.
 
     `about` says how to build the network again: classes, network (its size), assignment;
-    `learning` goes to `fit` as it is.
+    `learning` goes to `fit` as it is. A file beside the network keeps the state after each epoch:
+    a training that was killed goes on from there, if nothing that it depends on has changed.
     """
+    train, validation = (
+        read_samples(snakemake.input[split], snakemake.params.gpu)
+        for split in ("train", "validation")
+    )
+    state_file = Path(snakemake.output.network).with_suffix(".resume")
+    run = _fingerprint(snakemake, network)
+    resume = _resumable(state_file, run)
+    if resume:
+        say(f"goes on after epoch {len(resume['history'])}")
+
+    def keep(state: dict[str, Any]) -> None:
+        with beside(state_file) as part:
+            torch.save(state | {"run": run}, part)
+
     history = fit(
-        network,
-        read_samples(snakemake.input.train),
-        read_samples(snakemake.input.validation),
+        network.to(train.device),
+        train,
+        validation,
         Recipe(**snakemake.params.recipe),
         seed=int(snakemake.wildcards.seed),
+        augmentation=Augmentation(**plan) if (plan := snakemake.params.augmentation) else None,
+        resume=resume,
         on_epoch=lambda epoch: say(
             f"epoch {epoch.epoch}: "
             f"train {epoch.train_loss:.3f} {100 * epoch.train_accuracy:.1f} %, "
             f"validation {epoch.validation_loss:.3f} {100 * epoch.validation_accuracy:.1f} %"
         ),
+        keep=keep,
         **learning,
     )
-    with beside(snakemake.output.network) as part:
-        save_file(network.state_dict(), part, metadata={"hetspike": json.dumps(about)})
+    last = torch.load(state_file, map_location="cpu")["model"]
+    for output, weights in (("network", network.state_dict()), ("last", last)):
+        with beside(snakemake.output[output]) as part:
+            save_file(weights, part, metadata={"hetspike": json.dumps(about)})
     write_rows(snakemake.output.history, history)
+    state_file.unlink()
     say(f"validation {100 * max(epoch.validation_accuracy for epoch in history):.1f} %")
+
+
+def _fingerprint(snakemake: Any, network: nn.Module) -> str:
+    """Of all that a training depends on: its settings, code and samples, and the first weights."""
+    found = hashlib.sha256(repr(sorted(snakemake.params.items())).encode())
+    for path in snakemake.input.code:
+        found.update(Path(path).read_bytes())
+    for split in ("train", "validation"):
+        found.update(repr(Path(snakemake.input[split]).stat().st_mtime_ns).encode())
+    for weights in network.state_dict().values():
+        found.update(weights.numpy().tobytes())
+    return found.hexdigest()
+
+
+def _resumable(state_file: Path, run: str) -> dict[str, Any] | None:
+    """What an interrupted training left, unless it was another one."""
+    if not state_file.exists():
+        return None
+    state = torch.load(state_file)
+    return state if state["run"] == run else None

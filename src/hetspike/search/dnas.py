@@ -18,8 +18,9 @@ from torch.nn.utils import parametrize
 
 from hetspike.config import DnasSettings
 from hetspike.quantizer import Choice, Quantizer, quantizable_layers, quantize
+from hetspike.samples import Samples
 from hetspike.search.space import Space
-from hetspike.train import Samples, adamw, set_rate
+from hetspike.train import adamw, set_rate
 
 
 class MixedWeight(nn.Module):
@@ -79,6 +80,7 @@ def search(
 
     shares = torch.tensor([n / space.total for n in space.weights.values()])
     widths = torch.tensor([float(choice.bits) for choice in space.candidates])
+    shares, widths = shares.to(train.device), widths.to(train.device)
     multiplier, excess = 0.0, torch.zeros(())
 
     def loss_of(batch: tuple[Tensor, Tensor], temperature: float | None) -> Tensor:
@@ -109,4 +111,4 @@ def search(
             logit_optimizer.step()
         multiplier += settings.penalty * excess.item()
         say(f"epoch {epoch + 1}: loss {loss.item():.3f}, {space.budget + excess.item():.2f} bits")
-    return space.best(torch.stack(logits).detach().double().log_softmax(1).numpy())
+    return space.best(torch.stack(logits).detach().cpu().double().log_softmax(1).numpy())

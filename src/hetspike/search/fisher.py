@@ -17,9 +17,9 @@ from torch import nn
 
 from hetspike.config import SensitivitySettings
 from hetspike.quantizer import Choice
+from hetspike.samples import Samples
 from hetspike.search.sensitivity import candidate_errors, layer_gradients
 from hetspike.search.space import Space
-from hetspike.train import Samples
 
 
 def search(

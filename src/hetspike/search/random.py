@@ -7,8 +7,8 @@ from torch import nn
 
 from hetspike.config import Settings
 from hetspike.quantizer import Choice
+from hetspike.samples import Samples
 from hetspike.search.space import Space
-from hetspike.train import Samples
 
 
 def search(

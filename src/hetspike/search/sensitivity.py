@@ -18,8 +18,8 @@ from torch.nn.functional import cross_entropy
 
 from hetspike.config import SensitivitySettings
 from hetspike.quantizer import Choice, Quantizer, quantizable_layers
+from hetspike.samples import Samples
 from hetspike.search.space import Space
-from hetspike.train import Samples
 
 
 def search(
@@ -41,21 +41,21 @@ def search(
 
 
 def candidate_errors(model: nn.Module, space: Space) -> list[Tensor]:
-    """Q(w) - w [K, N] of each layer of the space, for each candidate."""
+    """Q(w) - w [K, N] of each layer of the space, for each candidate, on the CPU."""
     layers = quantizable_layers(model)
     errors = []
     with torch.no_grad():
         for name in space.weights:
             weight = layers[name].weight
             quantized = [Quantizer(weight, choice)(weight) for choice in space.candidates]
-            errors.append(torch.stack([(each - weight).flatten() for each in quantized]))
+            errors.append(torch.stack([(each - weight).flatten() for each in quantized]).cpu())
     return errors
 
 
 def layer_gradients(
     model: nn.Module, samples: Samples, space: Space, settings: SensitivitySettings, seed: int
 ) -> Iterator[list[Tensor]]:
-    """Gradients [N] of each layer of the space, batch by batch of so many shuffled recordings.
+    """Gradients [N] of each layer of the space, on the CPU, by batches of shuffled recordings.
 
     The summed gradient of a batch of B stands for those of its recordings: it has B times their
     second moment where they are independent and vanish on average, as in a trained network.
@@ -67,4 +67,4 @@ def layer_gradients(
     rows = torch.randperm(len(samples.labels), generator=generator)[: settings.recordings]
     for frames, labels in samples.batches(settings.batch_size, rows):
         loss = cross_entropy(model(frames), labels, reduction="sum")
-        yield [gradient.flatten() for gradient in torch.autograd.grad(loss, weights)]
+        yield [gradient.flatten().cpu() for gradient in torch.autograd.grad(loss, weights)]

@@ -1,0 +1,171 @@
+"""Frames in a file: what comes back, as which bytes, and what damage says; batches read ahead."""
+
+import io
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from hetspike.errors import UserError
+from hetspike.samples import VALUES, Samples, StoredFrames, ahead, at_once, store
+
+CLASSES = ["left", "right"]
+COUNTS = arrays.arrays(
+    np.uint8,
+    st.tuples(*[st.integers(1, 4), st.integers(1, 3), st.just(2), st.integers(1, 4)], st.just(3)),
+)
+
+
+def stored(folder: Path, frames: np.ndarray) -> StoredFrames:
+    path = folder / "frames.zip"
+    with path.open("wb") as file:
+        assert store(file, iter(frames), np.arange(len(frames)) % 2, CLASSES) == frames.shape
+    with path.open("rb") as file:
+        return StoredFrames(file, "frames.zip")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("samples")
+
+
+@given(COUNTS, st.data())
+def test_stored_frames_are_indexed_as_the_tensor_that_they_were(folder, frames, data):
+    found, whole = stored(folder, frames), torch.from_numpy(frames)
+    rows = data.draw(st.lists(st.integers(0, len(frames) - 1), max_size=6))
+    begin, end = data.draw(st.integers(0, 4)), data.draw(st.integers(0, 4))
+    assert found.shape == whole.shape and len(found) == len(whole)
+    for which in (
+        rows[0] if rows else 0,
+        slice(begin, end),
+        slice(None),
+        torch.tensor(rows).long(),
+    ):
+        assert torch.equal(found[which], whole[which])
+    assert torch.equal(torch.stack(list(found)), whole)
+    assert found.labels.tolist() == [row % 2 for row in range(len(frames))]
+    assert found.classes == ("left", "right")
+
+
+def test_equal_frames_are_equal_bytes_and_empty_ones_next_to_none():
+    frames = np.zeros((3, 16, 2, 128, 128), np.uint8)
+    first, second = io.BytesIO(), io.BytesIO()
+    for file in (first, second):
+        store(file, frames, [0, 1, 0], CLASSES)
+    assert first.getvalue() == second.getvalue()
+    assert len(first.getvalue()) < frames.nbytes / 100
+
+
+def test_labels_are_one_for_each_recording():
+    with pytest.raises(AssertionError, match="a label for each"):
+        store(io.BytesIO(), np.zeros((2, 1, 2, 1, 1), np.uint8), [0], CLASSES)
+
+
+def test_no_recording_beyond_the_last(folder):
+    found = stored(folder, np.zeros((2, 1, 2, 1, 1), np.uint8))
+    for row in (2, -1):
+        with pytest.raises(IndexError, match=f"recording {row} of 2"):
+            found[row]
+
+
+@given(st.data())
+def test_damage_is_an_error_or_does_not_matter(folder, data):
+    frames = np.random.default_rng(0).poisson(0.2, (3, 2, 2, 4, 4)).astype(np.uint8)
+    path = folder / "whole.zip"
+    with path.open("wb") as file:
+        store(file, frames, [0, 1, 0], CLASSES)
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place] ^= data.draw(st.integers(1, 255))
+    else:
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    damaged = folder / "damaged.zip"
+    damaged.write_bytes(content)
+    try:
+        with damaged.open("rb") as file:
+            found = StoredFrames(file, "damaged.zip")
+        assert torch.equal(found[:], torch.from_numpy(frames))
+    except UserError as error:
+        assert str(error).startswith("damaged.zip ") and str(error).endswith("make it again")
+
+
+def test_another_zip_is_no_frames(tmp_path):
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("readme", "nothing")
+    with (
+        (tmp_path / "other.zip").open("rb") as file,
+        pytest.raises(UserError, match="other holds no frames"),
+    ):
+        StoredFrames(file, "other")
+
+
+def test_a_whole_epoch_visits_every_recording_once():
+    data = Samples(torch.arange(10).view(10, 1, 1, 1, 1).to(torch.uint8), torch.arange(10))
+    order = torch.randperm(10)
+    batches = list(data.batches(4, order))
+    assert [len(labels) for _, labels in batches] == [4, 4, 2]
+    assert torch.equal(torch.cat([labels for _, labels in batches]), order)
+    assert all(torch.equal(frames.flatten(), labels.float()) for frames, labels in batches)
+
+
+def test_a_batch_holds_the_rows_asked_for_with_time_first():
+    data = Samples(torch.arange(12).view(3, 2, 2, 1, 1).to(torch.uint8), torch.tensor([7, 8, 9]))
+    frames, labels = data.batch(torch.tensor([2, 0]))
+    # recording 2 holds 8 9, then 10 11; recording 0 holds 0 1, then 2 3
+    assert frames.flatten(2).tolist() == [[[8, 9], [0, 1]], [[10, 11], [2, 3]]]
+    assert frames.dtype == torch.float32
+    assert labels.tolist() == [9, 7]
+
+
+def test_batches_of_a_file_are_those_of_memory(folder):
+    frames = np.random.default_rng(1).poisson(1, (7, 2, 2, 3, 3)).astype(np.uint8)
+    found, labels = stored(folder, frames), torch.arange(7)
+    order = torch.randperm(7)
+    for mapped, held in zip(
+        Samples(found, labels).batches(3, order),
+        Samples(torch.from_numpy(frames), labels).batches(3, order),
+        strict=True,
+    ):
+        assert torch.equal(mapped[0], held[0]) and torch.equal(mapped[1], held[1])
+
+
+def test_the_next_item_is_made_while_one_is_used():
+    made, second_was_made = [], threading.Event()
+
+    def items():
+        for item in range(3):
+            made.append(threading.get_ident())
+            if item == 1:
+                second_was_made.set()
+            yield item
+
+    coming = ahead(items())
+    assert next(coming) == 0
+    assert second_was_made.wait(10)
+    assert list(coming) == [1, 2]
+    assert threading.get_ident() not in made
+
+
+def test_an_error_in_reading_ahead_arrives_where_the_item_is_asked_for():
+    def items():
+        yield 0
+        raise UserError("damaged")
+
+    coming = ahead(items())
+    assert next(coming) == 0
+    with pytest.raises(UserError, match="damaged"):
+        next(coming)
+
+
+def test_so_many_at_once_as_memory_bears():
+    assert VALUES == 2**21
+    assert at_once(torch.empty(9, 4, 2, 32, 32), 64) == 64  # 8,192 values each, 256 would do
+    assert at_once(torch.empty(9, 16, 2, 128, 128), 64) == 4  # 2^19 each
+    assert at_once(torch.empty(1, 16, 2, 1024, 1024), 64) == 1
