@@ -455,7 +455,7 @@ def few(folder: Path) -> str:
     [
         (read_caltech, nowhere, "N-Caltech101-archive.zip is missing"),
         (read_caltech, outer_only, "N-Caltech101-archive.zip has no 'Caltech101.zip'"),
-        (read_caltech, of_another_layout, "'Caltech101.zip' holds no recordings named as in"),
+        (read_caltech, of_another_layout, "'Caltech101.zip' holds no files named as in"),
         (read_caltech, cut(few, "N-Caltech101-archive.zip"), "cannot be read .*: fetch it again"),
         (read_caltech, few, "9 recordings leave the test split empty"),
         (read_cifar, nowhere, "CIFAR10DVS.zip is missing, and so is airplane.zip"),

@@ -95,6 +95,15 @@ class Archive:
         """All files, sorted; '/' between folders."""
         return sorted(self._files)
 
+    def matching(self, pattern: re.Pattern[str]) -> list[re.Match[str]]:
+        """The files whose whole name matches; others, such as a readme, are passed over."""
+        found = [match for name in self.names() if (match := pattern.fullmatch(name))]
+        if not found:
+            raise UserError(
+                f"{self.called} holds no files named as in the published archive: use that"
+            )
+        return found
+
     def read(self, name: str) -> bytes:
         with self._reading(), self._file(name).open() as file:
             return file.read()

@@ -17,24 +17,31 @@ cannot be compared: the protocol's name is part of the configuration.
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
-from math import floor
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from hetspike.errors import UserError
 from hetspike.events import formats
 from hetspike.events.archives import Archive, members
 from hetspike.events.embedded import GESTURES
-from hetspike.events.recordings import SPLITS, OnDemand, Recordings, Splits
-
-# validation's part of the training recordings
-Share = Annotated[float, Field(gt=0, lt=1)]
+from hetspike.events.recordings import Recordings, Splits
+from hetspike.events.splits import (
+    IMAGES,
+    Item,
+    Protocol,
+    Share,
+    check_protocol,
+    deal_images,
+    evenly,
+    on_demand,
+    rounded,
+)
 
 NMNIST_SENSOR = (34, 34)
 NMNIST_CLASSES = (
@@ -51,8 +58,6 @@ NMNIST_CLASSES = (
 )
 NMNIST_MEMBER = re.compile(r"(?P<part>Train|Test)/(?P<digit>\d)/(?P<image>\d{5})\.bin", re.ASCII)
 TEST_GROUP = 100_000  # beyond every five-digit name: test image 7 is not training image 7
-
-IMAGES = 100_000  # beyond every number of an image: image i of class c is group c * IMAGES + i
 
 CALTECH_ARCHIVE, CALTECH_INNER = "N-Caltech101-archive.zip", "Caltech101.zip"
 CALTECH_SENSOR = (240, 180)
@@ -109,7 +114,7 @@ def nmnist(*, folder: str, validation: int) -> Splits:
             f"nmnist: validation is {validation}: take 1 to {len(train) - 1} of the {len(train)} "
             f"training recordings in {folder}"
         )
-    chosen = _evenly(len(train), validation)
+    chosen = evenly(len(train), validation)
     return {
         "train": _recordings([r for r, out in zip(train, chosen, strict=True) if not out]),
         "validation": _recordings([r for r, out in zip(train, chosen, strict=True) if out]),
@@ -148,15 +153,6 @@ def _read(folder: Path, part: str) -> list[Recording]:
     return sorted(recordings, key=lambda r: (r.label, r.image))
 
 
-class Item(NamedTuple):
-    """A recording before it is read."""
-
-    name: str
-    label: int
-    group: int
-    read: Callable[[], NDArray[np.void]]
-
-
 def n_caltech101(
     *, folder: str, protocol: Literal["first90"], validation: Share, size: PositiveInt = 128
 ) -> Splits:
@@ -178,7 +174,7 @@ def n_caltech101(
     left empty.
     """
     archive = _inner(Archive(Path(folder) / CALTECH_ARCHIVE), CALTECH_INNER)
-    found = _matching(archive, CALTECH_MEMBER)
+    found = archive.matching(CALTECH_MEMBER)
     classes = sorted({member["kind"] for member in found})
 
     def read(name: str) -> NDArray[np.void]:
@@ -188,13 +184,13 @@ def n_caltech101(
         return events
 
     items = [_image(m, classes.index(m["kind"]), partial(read, m.string)) for m in found]
-    return _images(items, archive.called, protocol, 0, validation, (size, size), classes)
+    return deal_images(items, archive.called, protocol, None, validation, (size, size), classes)
 
 
 def cifar10_dvs(
     *,
     folder: str,
-    protocol: Literal["first90", "tebn", "random"],
+    protocol: Protocol,
     protocol_seed: NonNegativeInt | None = None,
     validation: Share,
 ) -> Splits:
@@ -216,11 +212,7 @@ def cifar10_dvs(
     for an archive that is missing, damaged or not CIFAR10-DVS, for a seed that is missing or
     not asked for, and for a split that is left empty.
     """
-    if (protocol == "random") != (protocol_seed is not None):
-        remedy = "give it one" if protocol_seed is None else "remove it"
-        raise UserError(
-            f"cifar10-dvs: protocol {protocol} with protocol_seed {protocol_seed}: {remedy}"
-        )
+    check_protocol("cifar10-dvs", protocol, protocol_seed)
     path = Path(folder) / CIFAR_ARCHIVE
     if not any((Path(folder) / name).is_file() for name in (CIFAR_ARCHIVE, "airplane.zip")):
         raise UserError(
@@ -239,11 +231,13 @@ def cifar10_dvs(
         archive = _inner(whole, inner) if whole else Archive(Path(folder) / inner)
         items += [
             _image(m, label, partial(read, archive, m.string, m["form"]))
-            for m in _matching(archive, CIFAR_MEMBER)
+            for m in archive.matching(CIFAR_MEMBER)
             if m["kind"] == kind
         ]
-    where, seed = str(path) if whole else folder, protocol_seed or 0
-    return _images(items, where, protocol, seed, validation, DVS128_SENSOR, CIFAR_CLASSES)
+    where = str(path) if whole else folder
+    return deal_images(
+        items, where, protocol, protocol_seed, validation, DVS128_SENSOR, CIFAR_CLASSES
+    )
 
 
 def dvs_gesture(
@@ -268,10 +262,10 @@ def dvs_gesture(
     items = list_clips(Path(folder))
     subjects = np.array([item.group for item in items], dtype=np.int64)
     training = np.unique(subjects[subjects < FIRST_TEST_SUBJECT])
-    chosen = training[_evenly(len(training), _share(validation, len(training)))]
+    chosen = training[evenly(len(training), rounded(validation, len(training)))]
     parts = np.where(np.isin(subjects, chosen), "validation", "train")
     parts[subjects >= FIRST_TEST_SUBJECT] = "test"
-    return _on_demand(items, parts, folder, DVS128_SENSOR, GESTURES)
+    return on_demand(items, parts, folder, DVS128_SENSOR, GESTURES)
 
 
 def _cut_trials(folder: Path) -> list[Item]:
@@ -331,7 +325,7 @@ def _ready_clips(folder: Path) -> list[Item]:
     items = []
     for part in ("Train", "Test"):
         archive = Archive(folder / f"ibmGesture{part}.tar.gz")
-        for member in _matching(archive, GESTURE_CLIP):
+        for member in archive.matching(GESTURE_CLIP):
             name, label = member.string, int(member["label"])
             subject = _subject(member, part == "Test", archive, name)
             if label >= len(GESTURES):
@@ -361,84 +355,5 @@ def _inner(archive: Archive, name: str) -> Archive:
     return Archive(file, f"{archive.called}: '{name}'")
 
 
-def _matching(archive: Archive, pattern: re.Pattern[str]) -> list[re.Match[str]]:
-    """The members that are recordings; others, such as a readme, are passed over."""
-    found = [match for name in archive.names() if (match := pattern.fullmatch(name))]
-    if not found:
-        raise UserError(
-            f"{archive.called} holds no recordings named as in the published archive: use that"
-        )
-    return found
-
-
 def _image(member: re.Match[str], label: int, read: Callable[[], NDArray[np.void]]) -> Item:
     return Item(member.string, label, label * IMAGES + int(member["number"]), read)
-
-
-def _images(
-    items: list[Item],
-    where: str,
-    protocol: str,
-    protocol_seed: int,
-    validation: float,
-    sensor_size: tuple[int, int],
-    classes: Sequence[str],
-) -> Splits:
-    """Images, in order of class and number, dealt to the splits class by class."""
-    items = sorted(items, key=lambda item: item.group)
-    if len({item.group for item in items}) != len(items):
-        raise UserError(f"{where} holds an image twice: use the archive as published")
-    labels = np.array([item.label for item in items], dtype=np.int64)
-    parts = np.full(len(items), "validation")
-    for label in np.unique(labels):
-        own = np.flatnonzero(labels == label)
-        match protocol:
-            case "first90":
-                order = own
-            case "tebn":
-                order = own[::-1]
-            case "random":
-                order = np.random.default_rng([protocol_seed, label]).permutation(own)
-        rest = len(own) - len(own) // 10
-        training = np.sort(order[:rest])
-        parts[order[rest:]] = "test"
-        parts[training[~_evenly(rest, _share(validation, rest))]] = "train"
-    return _on_demand(items, parts, where, sensor_size, classes)
-
-
-def _on_demand(
-    items: Sequence[Item],
-    parts: NDArray[np.str_],
-    where: str,
-    sensor_size: tuple[int, int],
-    classes: Sequence[str],
-) -> Splits:
-    def one(split: str) -> OnDemand:
-        own = [item for item, part in zip(items, parts, strict=True) if part == split]
-        if not own:
-            raise UserError(
-                f"{where}: {len(items)} recordings leave the {split} split empty: provide more of "
-                "them, or change validation"
-            )
-        return OnDemand(
-            names=tuple(item.name for item in own),
-            read=lambda index: own[index].read(),
-            labels=np.array([item.label for item in own], dtype=np.int64),
-            groups=np.array([item.group for item in own], dtype=np.int64),
-            sensor_size=sensor_size,
-            classes=tuple(classes),
-        )
-
-    return {split: one(split) for split in SPLITS}
-
-
-def _share(part: float, count: int) -> int:
-    """The part as a number, halves rounded up."""
-    return floor(part * count + 0.5)
-
-
-def _evenly(count: int, chosen: int) -> NDArray[np.bool_]:
-    """Which of `count` in a row to choose so that they are evenly spaced."""
-    mask = np.zeros(count, bool)
-    mask[np.arange(chosen) * count // max(chosen, 1)] = True
-    return mask
