@@ -332,7 +332,13 @@ def test_each_recorded_dataset_reads_its_archives(project):
         n_caltech101={"protocol": "first90", "validation": 0.1},
         cifar10_dvs={"protocol": "first90", "validation": 0.1},
         dvs_gesture={"protocol": "original-288", "validation": 0.1},
-    ) == {"N-Caltech101-archive.zip", "CIFAR10DVS.zip", "DvsGesture.tar.gz"}
+        sim_orbit_cifar10={"protocol": "first90", "validation": 0.1, "seed": 1},
+    ) == {
+        "N-Caltech101-archive.zip",
+        "CIFAR10DVS.zip",
+        "DvsGesture.tar.gz",
+        "cifar-10-binary.tar.gz",
+    }
     (project / "data/raw/airplane.zip").touch()  # one archive a class: nothing to fetch
     assert archives_of(
         project,

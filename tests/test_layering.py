@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hetspike"
 ORDER_IN_WORDS = """
     errors config names
     events.recordings events.simulator events.embedded
-    events.archives events.formats events.splits events.recorded events
+    events.archives events.formats events.splits events.recorded events.displayed events
     frames samples container model linear levels quantizer checkpoint sizes energy packing engine
     effort augmentation train
     search.space search.random search.sensitivity search.fisher search.dnas search

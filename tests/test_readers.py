@@ -335,6 +335,7 @@ SOURCES = {
     "n-caltech101": {"folder": "data", "protocol": "first90", "validation": 0.1},
     "cifar10-dvs": {"folder": "data", "protocol": "tebn", "validation": 0.1},
     "dvs-gesture": {"folder": "data", "protocol": "original-288", "validation": 0.1},
+    "sim-orbit-cifar10": {"folder": "data", "protocol": "first90", "validation": 0.1, "seed": 1},
 }
 
 
@@ -348,6 +349,7 @@ def test_a_study_takes_a_protocol_by_its_name():
     assert studied("n-caltech101", size=64)["size"] == 64
     assert studied("cifar10-dvs", protocol="random", protocol_seed=1)["protocol"] == "random"
     assert studied("dvs-gesture")["protocol"] == "original-288"
+    assert studied("sim-orbit-cifar10", per_class=50, size=32)["per_class"] == 50
 
 
 @pytest.mark.parametrize(
@@ -361,6 +363,9 @@ def test_a_study_takes_a_protocol_by_its_name():
         ("cifar10-dvs", "validation", 0.0),
         ("dvs-gesture", "protocol", "first90"),
         ("dvs-gesture", "validation", 100),
+        ("sim-orbit-cifar10", "protocol", "last10"),
+        ("sim-orbit-cifar10", "per_class", 1001),
+        ("sim-orbit-cifar10", "size", 100),
     ],
 )
 def test_a_study_with_another_source_is_refused_before_an_archive_is_opened(dataset, key, value):

@@ -64,12 +64,13 @@ POINTERS = [
     path.relative_to(RAW) for pattern in ("*.dvc", "[!.]*/*.dvc") for path in RAW.glob(pattern)
 ]
 ARCHIVES = sorted(str(path.with_suffix("")) for path in POINTERS)
-# What a recorded dataset, or a protocol of one, reads from its `folder`; a part of an archive will do.
+# What a dataset, or a protocol of one, reads from its `folder`; a part of an archive will do.
 # A name with .md5 behind it, beside the archive's own, asks for one just as published.
 RECORDED = {
     "nmnist": ["Train.zip", "Test.zip"],
     "n-caltech101": ["N-Caltech101-archive.zip"],
     "cifar10-dvs": ["CIFAR10DVS.zip"],
+    "sim-orbit-cifar10": ["cifar-10-binary.tar.gz"],
     "original-288": ["DvsGesture.tar.gz"],
     "preprocessed-264": ["ibmGestureTrain.tar.gz", "ibmGestureTest.tar.gz"],
 }

@@ -6,6 +6,7 @@ here. Heavy libraries are imported inside the functions, so that looking up a na
 
 from collections.abc import Callable
 
+from hetspike.events.displayed import orbit_cifar10
 from hetspike.events.embedded import gestures, orbit_photos, saccade_digits
 from hetspike.events.recorded import cifar10_dvs, dvs_gesture, n_caltech101, nmnist
 from hetspike.events.recordings import Splits
@@ -14,6 +15,7 @@ DATASETS: dict[str, Callable[..., Splits]] = {
     "sim-saccade-digits": saccade_digits,
     "sim-gestures": gestures,
     "sim-orbit-photos": orbit_photos,
+    "sim-orbit-cifar10": orbit_cifar10,
     "nmnist": nmnist,
     "n-caltech101": n_caltech101,
     "cifar10-dvs": cifar10_dvs,
