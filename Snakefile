@@ -27,6 +27,10 @@ rule all:
         expand(rules.samples.output, dataset=DATASETS),
 
 
+if DRY_RUN:
+    show_estimate()
+
+
 onsuccess:
     show_results()
 

@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import sys
 import time
 from functools import cache
@@ -21,6 +22,8 @@ os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 os.environ.setdefault("TORCH_LOGS", "-torch._library.triton")  # silence: no GPU is no news
 
 STARTED = time.time()
+# Snakemake itself knows only when all rules are read.
+DRY_RUN = not {"-n", "--dry-run", "--dryrun"}.isdisjoint(sys.argv)
 
 # Relative, like all file names: a study that is moved with its project stays up to date.
 PROJECT = Path(os.path.relpath(workflow.basedir))
@@ -48,7 +51,7 @@ except UserError as error:
 DATASETS = list(STUDY.datasets)
 # One job at a time has it, whatever --cores is: see profiles/default. Not asked of torch, whose
 # import would cost every job two seconds.
-GPU = STUDY.device == "gpu-if-present" and any(map(os.path.exists, ["/dev/nvidia0", "/dev/kfd"]))
+GPU = STUDY.device == "gpu-if-present" and any(map(shutil.which, ["nvidia-smi", "rocm-smi"]))
 CELLS = {cell.name: cell for cell in STUDY.cells}
 SEARCHED = [cell.name for cell in STUDY.cells if cell.searched and not cell.distilled]
 BASE_SEARCHES = [row for row in STUDY.searches if search_of(row, STUDY.searches) == (row, "")]
@@ -191,6 +194,25 @@ def distillation_of(wildcards):
 def configurations(wildcards):
     """Cell -> fingerprint of the settings that made its network."""
     return {name: STUDY.fingerprint(wildcards.dataset, cell) for name, cell in CELLS.items()}
+
+
+def show_estimate():
+    """What the study takes on this machine, above the list of its jobs."""
+    from hetspike.estimate import estimate
+
+    workers = workflow.resource_settings.cores or os.cpu_count()
+    table = estimate(STUDY, workers)
+    device = "a GPU" if table["device"].eq("cuda").all() else f"{workers} cores"
+    known = table.dropna()
+    print(
+        f"{STUDY.study} on this machine, {device}: about {known['hours'].sum():,.1f} hours, "
+        f"{known['memory_gb'].max():.1f} GB of memory for the batch of a training, "
+        f"{known['disk_gb'].sum():.1f} GB of disk for frames",
+        table.drop(columns="device").round(1).to_string(index=False, na_rep="unknown"),
+        sep="\n",
+        end="\n\n",
+        flush=True,
+    )
 
 
 def show_results():

@@ -1,0 +1,157 @@
+"""What a study will take on this machine, before it runs: passes of recordings, timed on a few.
+
+A pass is one recording through a network and nothing learnt; see `hetspike.effort`. How many there
+will be follows from the configuration and from what the datasets' publications say of their size;
+how long one takes is measured on noise of the same size.
+"""
+
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from hetspike.config import DnasSettings, Network, SensitivitySettings
+from hetspike.effort import PASSES_WITH_GRADIENT, training_passes
+from hetspike.model import Spikformer
+from hetspike.search import SEARCHES
+from hetspike.study import Study
+
+# of a test recording, in forward passes: counted by SpikingJelly, once more on integers, and the
+# last epoch's network; measured on config/default.yaml
+EVALUATION = 5
+FEW = 2**20  # values of frames in a step that is timed on the CPU: a second or two
+CLASSES = 10  # a few more or less take no time
+DENSITY = 0.1  # events a pixel and step, of the noise; time hardly depends on it
+COMPRESSED = 0.25  # bytes on disk a count, of N-MNIST's and of simulated frames at most
+
+
+class Expected(NamedTuple):
+    """Recordings in each split, pixels along x and y."""
+
+    train: int
+    validation: int
+    test: int
+    sensor: tuple[int, int]
+
+
+class Speed(NamedTuple):
+    """Of one network on one device."""
+
+    seconds: float  # a pass
+    memory: float  # bytes a recording of a training batch, kept from forward to backward
+
+
+def expected(dataset: str, source: Mapping[str, Any]) -> Expected | None:
+    """What a dataset will hold, by its publication and its configuration; None where unknown."""
+
+    def shared(recordings: int, test: int, sensor: tuple[int, int]) -> Expected:
+        validation = round(source["validation"] * (recordings - test))
+        return Expected(recordings - test - validation, validation, test, sensor)
+
+    match dataset:
+        case "nmnist":
+            kept = source["validation"]
+            return Expected(60_000 - kept, kept, 10_000, (34, 34))
+        case "n-caltech101":
+            size = source.get("size", 128)
+            return shared(8_709, 871, (size, size))
+        case "cifar10-dvs":
+            return shared(10_000, 1_000, (128, 128))
+        case "dvs-gesture":
+            original = source["protocol"] == "original-288"
+            return shared(*((1_464, 288) if original else (1_341, 264)), (128, 128))
+        case "sim-orbit-cifar10":
+            images, size = source.get("per_class", 1000), source.get("size", 128)
+            return shared(10 * images, images, (size, size))
+    if not {"train", "validation", "test"} <= {*source}:
+        return None
+    return Expected(source["train"], source["validation"], source["test"], (32, 32))
+
+
+def passes(study: Study, dataset: str, counts: Expected) -> tuple[float, float]:
+    """Passes of trainings and searches, and of test recordings, for one seed."""
+    recordings = counts.train, counts.validation
+    trained = training_passes(study.float_training_of(dataset), *recordings)
+    rows = len(study.cells) - 1  # all but float are tuned
+    tuned = rows * training_passes(study.qat, *recordings)
+    searched = 0
+    for cell in study.cells:
+        if cell.searched and not cell.distilled:
+            plan = study.searches[cell.method]
+            settings = SEARCHES[plan.search](**plan.settings)
+            if isinstance(settings, SensitivitySettings):
+                searched += PASSES_WITH_GRADIENT * min(settings.recordings, counts.train)
+            elif isinstance(settings, DnasSettings):
+                searched += training_passes(settings.recipe, counts.train, 0)
+    return trained + tuned + searched, EVALUATION * len(study.cells) * counts.test
+
+
+@cache
+def measured(size: Network, steps: int, sensor: tuple[int, int], device: str, batch: int) -> Speed:
+    """Of a training step on recordings of noise, the second of two."""
+    width, height = sensor
+    network = Spikformer(CLASSES, **size.model_dump()).to(device)
+    rates = torch.full((steps, batch, 2, height, width), DENSITY)
+    frames = torch.poisson(rates).to(device)
+    labels = torch.zeros(batch, dtype=torch.long, device=device)
+    held: dict[int, int] = {}  # memory that backward needs: address -> bytes
+
+    def hold(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    for _ in range(2):  # the first one also sets things up
+        start = time.perf_counter()
+        with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+            loss = cross_entropy(network(frames), labels)
+        memory = sum(held.values()) / batch
+        held.clear()
+        loss.backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+    return Speed(seconds / (batch * PASSES_WITH_GRADIENT), memory)
+
+
+def estimate(study: Study, workers: int) -> pd.DataFrame:
+    """A row a dataset: trainings, hours with so many jobs at once, gigabytes of memory and disk.
+
+    Memory is what a batch keeps for its backward pass, disk that of the frames.
+    """
+    device = "cuda" if study.device != "cpu" and torch.cuda.is_available() else "cpu"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    rows: list[dict[str, Any]] = []
+    for dataset, plan in study.datasets.items():
+        counts = expected(dataset, plan.source)
+        if counts is None:
+            rows.append({"dataset": dataset})
+            continue
+        batch = study.float_training_of(dataset).batch_size
+        values = plan.framing.steps * 2 * counts.sensor[0] * counts.sensor[1]
+        few = max(1, min(batch, FEW // values))
+        size = plan.network, plan.framing.steps, counts.sensor
+        on_cpu = measured(*size, "cpu", few)
+        training = on_cpu if device == "cpu" else measured(*size, device, batch)
+        trained, tested = passes(study, dataset, counts)
+        seconds = trained * training.seconds / (1 if device == "cuda" else workers)
+        seconds += tested * on_cpu.seconds / workers
+        rows.append(
+            {
+                "dataset": dataset,
+                "recordings": counts.train + counts.validation + counts.test,
+                "trainings": len(study.seeds) * len(study.cells),
+                "recordings_a_second": 1 / (training.seconds * PASSES_WITH_GRADIENT),
+                "hours": len(study.seeds) * seconds / 3600,
+                "memory_gb": batch * training.memory / 1e9,
+                "disk_gb": sum(counts[:3]) * values * COMPRESSED / 1e9,
+            }
+        )
+    torch.set_num_threads(threads)
+    return pd.DataFrame(rows).assign(device=device)
