@@ -51,14 +51,15 @@ def results() -> pd.DataFrame:
         energy_bits_linear=(9.6, 6.4, 12.8),
         energy_field=(1.5, 1.0, 2.0),
     )
-    about = {"cell": "dnas-3", "accuracy_sd": 17.68, "n": 2, **searched}
+    about = {"cell": "dnas-3", "accuracy_sd": 17.68, "n": 2, "last_accuracy": 61.25, **searched}
     paper = {"paper_dataset": "DVS128 Gesture", "paper_accuracy": 97.57, "paper_energy": 8.72}
     tuned = measured(accuracy=(87.5, 75.0, 100.0), drop=nothing, effective_bits=(32.0, 32.0, 32.0))
+    tuned_last = {"last_accuracy": 87.5, **tuned}
     return pd.DataFrame(
         [
-            {"dataset": "sim-a", "cell": "float-tuned", "accuracy_sd": 0.0, "n": 2, **tuned},
+            {"dataset": "sim-a", "cell": "float-tuned", "accuracy_sd": 0.0, "n": 2, **tuned_last},
             {"dataset": "sim-a", **about, **paper},
-            {"dataset": "sim-b", "cell": "float-tuned", "accuracy_sd": 0.0, "n": 2, **tuned},
+            {"dataset": "sim-b", "cell": "float-tuned", "accuracy_sd": 0.0, "n": 2, **tuned_last},
             {"dataset": "sim-b", **about},
         ]
     )
@@ -104,6 +105,7 @@ def test_presented_results(results):
         "",
         "dnas-3",
         "62.5 ± 17.7 (2)",
+        "61.2",
         "25.0 [0.0, 75.0]",
         "3.75 [2.50, 5.00]",
         "9.60x [6.40, 12.8]",

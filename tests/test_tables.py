@@ -5,7 +5,13 @@ import math
 import pandas as pd
 import pytest
 
-from hetspike.tables import MEASURES, RESULT_COLUMNS, dataset_table, results_table
+from hetspike.tables import (
+    MEASURES,
+    RESULT_COLUMNS,
+    dataset_table,
+    epoch_table,
+    results_table,
+)
 
 CELLS = pd.DataFrame(
     [("float", "float", None), ("float-tuned", "float-tuned", None), ("dnas-3", "dnas", 3.0)],
@@ -143,3 +149,33 @@ def test_dataset_table_by_hand(datasets, predictions):
     assert table["float_accuracy_sd"].tolist() == [0.0, 0.0]
     assert table["n"].tolist() == [2, 2]
     assert table.loc["sim-b", "protocol"] == "CIFAR10-DVS"
+
+
+def test_ways_of_choosing_an_epoch_by_hand():
+    epochs = pd.DataFrame(
+        [
+            ("sim-a", seed, epoch, accuracy, loss, test)
+            for seed, tests in ((0, [0.5, 0.7, 0.6, 0.4]), (1, [0.5, 0.5, 0.9, 0.8]))
+            for epoch, (accuracy, loss, test) in enumerate(
+                # the best accuracy is met twice, with the lower loss in the third epoch
+                zip([0.6, 0.8, 0.8, 0.7], [0.3, 0.2, 0.1, 0.0], tests, strict=True),
+                start=1,
+            )
+        ],
+        columns=[
+            *("dataset", "seed", "epoch"),
+            *("validation_accuracy", "validation_loss", "test_accuracy"),
+        ],
+    )
+    (row,) = epoch_table(epochs.sample(frac=1, random_state=0)).to_dict("records")
+    assert row == {
+        "dataset": "sim-a",
+        "selected": pytest.approx(75.0),  # 60 and 90
+        "last": pytest.approx(60.0),  # 40 and 80
+        "last_ten": pytest.approx((55.0 + 67.5) / 2),
+        "best": pytest.approx(80.0),  # 70 and 90
+        "optimism": pytest.approx(5.0),
+        "optimism_least": pytest.approx(0.0),
+        "optimism_most": pytest.approx(10.0),
+        "n": 2,
+    }

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from copy import deepcopy
 from pathlib import Path
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 import torch
 import yaml
@@ -219,6 +221,20 @@ def test_no_rule_before_evaluate_takes_test_recordings(finished):
         assert takers(f"results/smoke/events/{dataset}/test.npz") == {"frames", "evaluate"}
 
 
+@long_run
+def test_the_diagnostic_of_epochs_sees_the_trainings_of_the_study(moved):
+    before = results(moved)
+    wanted = "results/smoke/diagnostic/sim-gestures-0.csv"
+    said = output_of(moved, wanted, "--cores", "1", "--configfile", "config/smoke.yaml")
+    assert "5 epochs, the same as in the study" in said
+    epochs = pd.read_csv(moved / wanted)
+    assert epochs["test_accuracy"].between(0, 1).all()
+    study = pd.read_csv(moved / "results/smoke/networks/sim-gestures/0/float.csv")
+    assert epochs[study.columns].equals(study)
+    after = results(moved)
+    assert after.pop("smoke/diagnostic/sim-gestures-0.csv") and after == before
+
+
 # What runs again
 
 
@@ -226,6 +242,49 @@ def test_the_default_study_takes_changes_from_the_command_line(project):
     listing = output_of(project, "--dry-run", "--config", "study=quick", "seeds=[0]")
     assert re.search(r"^train_float +3$", listing, re.MULTILINE)
     assert not (project / "results").exists()
+
+
+@long_run
+def test_a_training_that_was_killed_goes_on_from_its_last_epoch_to_the_same_bits(moved):
+    folder = moved / "results/smoke/networks/sim-gestures/0"
+    written = {path.name: path.read_bytes() for path in folder.glob("float.*")}
+    target = "results/smoke/networks/sim-gestures/0/float.safetensors"
+    (moved / target).unlink()
+    command = [sys.executable, "-m", "snakemake", target, "--cores", "1"]
+    environment = os.environ | {"PYTHONPATH": str(moved / "src")}
+    with subprocess.Popen(
+        [*command, "--configfile", "config/smoke.yaml"],
+        cwd=moved,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as run:
+        while not (folder / "float.resume").exists():
+            assert run.poll() is None, "it was done before it could be killed"
+            time.sleep(0.05)
+        for process in psutil.Process(run.pid).children(recursive=True):
+            process.kill()
+    assert run.returncode != 0
+    assert {path.name for path in folder.glob("*float.*")} == {"float.resume"}
+    output_of(moved, target, "--cores", "1", "--configfile", "config/smoke.yaml")
+    log = (moved / "results/smoke/logs/train_float/sim-gestures-0.log").read_text()
+    epoch = int(re.match(r"goes on after epoch (\d)\n", log)[1])
+    assert f"\nepoch {epoch + 1}: " in log and f"\nepoch {epoch}: " not in log
+    assert {path.name: path.read_bytes() for path in folder.glob("float.*")} == written
+
+
+@long_run
+def test_a_training_does_not_go_on_from_what_another_one_left(moved):
+    folder = moved / "results/smoke/networks/sim-gestures/0"
+    target = "results/smoke/networks/sim-gestures/0/float.safetensors"
+    written = (moved / target).read_bytes()
+    (moved / target).unlink()
+    torch.save({"run": "another"}, folder / "float.resume")
+    output_of(moved, target, "--cores", "1", "--configfile", "config/smoke.yaml")
+    log = (moved / "results/smoke/logs/train_float/sim-gestures-0.log").read_text()
+    assert log.startswith("epoch 1: ")
+    assert (moved / target).read_bytes() == written
+    assert not (folder / "float.resume").exists()
 
 
 @long_run

@@ -75,6 +75,42 @@ def results_table(
     return results[list(RESULT_COLUMNS)]
 
 
+LAST_EPOCHS = 10
+
+
+def epoch_table(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Test accuracies, percent, by the way of choosing an epoch: a row a dataset, means over seeds.
+
+    epochs  dataset, seed, epoch, validation_accuracy, validation_loss, test_accuracy
+
+    selected is the study's own way, by validation; last and last_ten (their mean) choose nothing;
+    best takes the test split itself. optimism is best minus selected, its least and most a seed's.
+    """
+    rows = []
+    for (dataset, seed), run in epochs.groupby(["dataset", "seed"], sort=False):
+        run = run.sort_values("epoch")
+        by_validation = run.sort_values(
+            ["validation_accuracy", "validation_loss"], ascending=[False, True], kind="stable"
+        )
+        test = 100 * run["test_accuracy"]
+        rows.append(
+            {
+                "dataset": dataset,
+                "seed": seed,
+                "selected": test[by_validation.index[0]],
+                "last": test.iloc[-1],
+                "last_ten": test.tail(LAST_EPOCHS).mean(),
+                "best": test.max(),
+            }
+        )
+    runs = pd.DataFrame(rows).assign(optimism=lambda run: run["best"] - run["selected"])
+    by_dataset = runs.groupby("dataset", sort=False)
+    table = by_dataset[["selected", "last", "last_ten", "best", "optimism"]].mean()
+    table["optimism_least"] = by_dataset["optimism"].min()
+    table["optimism_most"] = by_dataset["optimism"].max()
+    return table.assign(n=by_dataset.size()).reset_index()
+
+
 def describe_datasets(
     events: pd.DataFrame, steps: dict[str, int], paper: pd.DataFrame
 ) -> pd.DataFrame:

@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from hetspike.config import Augmentation, Recipe
+from hetspike.model import Spikformer
 from hetspike.samples import Samples, StoredFrames
-from hetspike.train import fit
+from hetspike.train import Epoch, fit
 
 torch.set_num_threads(1)
 # float32 means float32: of itself a GPU takes fewer bits, and another algorithm each time
@@ -31,6 +32,33 @@ def read_samples(path: str, gpu: bool = False) -> Samples:
     return Samples(frames, frames.labels, "cuda" if gpu else "cpu")
 
 
+def float_network(snakemake: Any) -> tuple[nn.Module, dict[str, Any]]:
+    """An untrained network with the weights of a seed, and how to build it again."""
+    classes = len(stored_frames(snakemake.input.train).classes)
+    size = snakemake.params.network
+    torch.manual_seed(int(snakemake.wildcards.seed))
+    about = {"classes": classes, "network": size, "assignment": {}}
+    return Spikformer(classes, **size), about
+
+
+def learn(snakemake: Any, network: nn.Module, **how: Any) -> list[Epoch]:
+    """Train by the rule's recipe; `how` goes to `fit` as it is."""
+    train, validation = (
+        read_samples(snakemake.input[split], snakemake.params.gpu)
+        for split in ("train", "validation")
+    )
+    moves = snakemake.params.augmentation
+    return fit(
+        network.to(train.device),
+        train,
+        validation,
+        Recipe(**snakemake.params.recipe),
+        seed=int(snakemake.wildcards.seed),
+        augmentation=Augmentation(**moves) if moves else None,
+        **how,
+    )
+
+
 def train_network(
     snakemake: Any,
     say: Callable[[str], None],
@@ -38,16 +66,12 @@ def train_network(
     about: dict[str, Any],
     **learning: Any,
 ) -> None:
-    """Train by the rule's recipe; write the network, that of the last epoch, and the history.
+    """Train; write the network, that of the last epoch, and the history.
 
-    `about` says how to build the network again: classes, network (its size), assignment;
-    `learning` goes to `fit` as it is. A file beside the network keeps the state after each epoch:
-    a training that was killed goes on from there, if nothing that it depends on has changed.
+    `about` says how to build the network again: classes, network (its size), assignment. A file
+    beside the network keeps the state after each epoch: a training that was killed goes on from
+    there, if nothing that it depends on has changed.
     """
-    train, validation = (
-        read_samples(snakemake.input[split], snakemake.params.gpu)
-        for split in ("train", "validation")
-    )
     state_file = Path(snakemake.output.network).with_suffix(".resume")
     run = _fingerprint(snakemake, network)
     resume = _resumable(state_file, run)
@@ -58,13 +82,9 @@ def train_network(
         with beside(state_file) as part:
             torch.save(state | {"run": run}, part)
 
-    history = fit(
-        network.to(train.device),
-        train,
-        validation,
-        Recipe(**snakemake.params.recipe),
-        seed=int(snakemake.wildcards.seed),
-        augmentation=Augmentation(**plan) if (plan := snakemake.params.augmentation) else None,
+    history = learn(
+        snakemake,
+        network,
         resume=resume,
         on_epoch=lambda epoch: say(
             f"epoch {epoch.epoch}: "

@@ -1,0 +1,14 @@
+"""What each way of choosing an epoch would have claimed, as csv and Markdown."""
+
+import pandas as pd
+from jobs import job, write_text
+
+from hetspike.present import TABLES, to_csv, to_markdown
+from hetspike.tables import epoch_table
+
+with job(snakemake) as say:
+    table = epoch_table(pd.concat(map(pd.read_csv, snakemake.input.epochs), ignore_index=True))
+    form, (csv, markdown) = TABLES["best-epoch"], snakemake.output
+    write_text(csv, to_csv(table))
+    write_text(markdown, to_markdown(form.shown(table), form.caption(table)))
+    say(f"best test epoch over validation's: {table['optimism'].mean():+.1f} points on average")

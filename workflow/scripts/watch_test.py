@@ -1,0 +1,23 @@
+"""The float training of one dataset and seed once more, its test accuracy after every epoch."""
+
+import pandas as pd
+from jobs import job, write_text
+from training import float_network, learn, read_samples
+
+from hetspike.train import accuracy, logits_of
+
+with job(snakemake) as say:
+    network, _ = float_network(snakemake)
+    test = read_samples(snakemake.input.test, snakemake.params.gpu)
+    seen = []
+    history = learn(
+        snakemake,
+        network,
+        on_epoch=lambda epoch: seen.append(accuracy(logits_of(network, test), test.labels)),
+    )
+    epochs = pd.DataFrame(history)
+    study = pd.read_csv(snakemake.input.history)
+    same = epochs["validation_loss"].equals(study["validation_loss"])
+    table = epochs.assign(test_accuracy=seen, **snakemake.wildcards)
+    write_text(snakemake.output[0], table.to_csv(index=False))
+    say(f"{len(table)} epochs, {'the same' if same else 'NOT the same bits'} as in the study")
