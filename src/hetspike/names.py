@@ -1,6 +1,7 @@
 """Names with a meaning: the cells that every study has, and what other names tell."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 FLOAT = "float"
 FLOAT_TUNED = "float-tuned"  # trained on as long as quantized cells: the reference of every drop
@@ -19,6 +20,28 @@ VIEWS = {  # of energy, and their headings
 def is_stand_in(dataset: str) -> bool:
     """Simulated stand-ins, and nothing else, are named sim-*."""
     return dataset.startswith("sim-")
+
+
+def protocol_of(source: Mapping[str, Any]) -> str:
+    """By which rule recordings are dealt to the splits, of those that a dataset leaves to choose.
+
+    >>> protocol_of({"protocol": "random", "protocol_seed": 0, "validation": 0.1})
+    'random-0'
+    >>> protocol_of({"protocol": "first90"}), protocol_of({"seed": 1})
+    ('first90', '')
+    """
+    parts = (source.get(key) for key in ("protocol", "protocol_seed"))
+    return "-".join(str(part) for part in parts if part is not None)
+
+
+def labelled(dataset: str, source: Mapping[str, Any]) -> str:
+    """A dataset's name in tables and figures: results of two protocols cannot be compared.
+
+    >>> labelled("cifar10-dvs", {"protocol": "first90"}), labelled("sim-gestures", {"seed": 1})
+    ('cifar10-dvs (first90)', 'sim-gestures')
+    """
+    protocol = protocol_of(source)
+    return f"{dataset} ({protocol})" if protocol else dataset
 
 
 def search_of(row: str, rows: Iterable[str]) -> tuple[str, str]:

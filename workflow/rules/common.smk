@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from hetspike.errors import UserError
-from hetspike.names import search_of
+from hetspike.names import labelled, search_of
 from hetspike.study import FLOAT, parse_study
 
 # One thread a job and parallelism between jobs: results do not depend on --cores.
@@ -52,6 +52,7 @@ DATASETS = list(STUDY.datasets)
 # One job at a time has it, whatever --cores is: see profiles/default. Not asked of torch, whose
 # import would cost every job two seconds.
 GPU = STUDY.device == "gpu-if-present" and any(map(shutil.which, ["nvidia-smi", "rocm-smi"]))
+LABELS = {name: labelled(name, plan.source) for name, plan in STUDY.datasets.items()}
 CELLS = {cell.name: cell for cell in STUDY.cells}
 SEARCHED = [cell.name for cell in STUDY.cells if cell.searched and not cell.distilled]
 BASE_SEARCHES = [row for row in STUDY.searches if search_of(row, STUDY.searches) == (row, "")]

@@ -24,6 +24,7 @@ rule tables:
     params:
         folder=RESULTS / "tables",
         tables=TABLES,
+        labels=LABELS,
         qat=STUDY.qat,
         cells=STUDY.cells,
         searched=list(product(DATASETS, STUDY.seeds, SEARCHED)),  # as expand orders them
@@ -48,6 +49,7 @@ rule figures:
         "../../environment.yml"
     params:
         cells=STUDY.cells,
+        labels=LABELS,
         searches=BASE_SEARCHES,
     script:
         "../scripts/write_figures.py"

@@ -10,10 +10,11 @@ from hetspike.figures import accuracy_against_bits, assignments, energy_views, p
 with job(snakemake):
     results = pd.read_csv(snakemake.input.results)
     layers = pd.concat(map(pd.read_csv, snakemake.input.layers), ignore_index=True)
+    layers = layers.replace({"dataset": snakemake.params.labels})
     cells = pd.DataFrame(snakemake.params.cells).rename(columns={"name": "cell"})
     made = {
-        f"accuracy-{dataset}": accuracy_against_bits(rows)
-        for dataset, rows in results.groupby("dataset")
+        f"accuracy-{dataset}": accuracy_against_bits(results[results["dataset"] == label])
+        for dataset, label in snakemake.params.labels.items()
     } | {
         f"assignments-{search}": assignments(layers, cells, search)
         for search in snakemake.params.searches

@@ -60,14 +60,19 @@ with job(snakemake) as say:
         "energy-claims": energy_claims_table(claims, verdicts),
         "claims": verdicts,
     }
+
+    def named(table):
+        """Datasets with their protocol: claims and the paper's numbers know them without."""
+        return table.replace({"dataset": snakemake.params.labels})
+
     for name in (*snakemake.params.tables, "summary"):
-        base, table = f"{snakemake.params.folder}/{name}", made[name]
+        base, table = f"{snakemake.params.folder}/{name}", named(made[name])
         shown, caption = TABLES[name].shown(table), TABLES[name].caption(table)
         if name != "summary":  # the results once more, for people alone
             write_text(f"{base}.csv", to_csv(table))
         write_text(f"{base}.md", to_markdown(shown, caption))
         write_text(f"{base}.tex", to_latex(shown, caption, f"tab:{name}"))
-    write_text(snakemake.output.layers, to_csv(layer_table(layers)))
-    write_text(snakemake.output.events, to_csv(events))
-    write_json(snakemake.output.metrics, metrics(results))
+    write_text(snakemake.output.layers, to_csv(named(layer_table(layers))))
+    write_text(snakemake.output.events, to_csv(named(events)))
+    write_json(snakemake.output.metrics, metrics(named(results)))
     say(", ".join(f"{n} {verdict}" for verdict, n in verdicts["verdict"].value_counts().items()))
