@@ -218,3 +218,9 @@ def test_a_tar_with_a_broken_header_is_damaged(tmp_path):
 def test_a_missing_archive_is_named(tmp_path):
     with pytest.raises(UserError, match=r"a.zip is missing: put the archive there"):
         Archive(tmp_path / "a.zip")
+
+
+def test_a_folder_in_the_place_of_an_archive_is_named(tmp_path):
+    (tmp_path / "a.zip").mkdir()
+    with pytest.raises(UserError, match=r"a.zip is a folder: put the archive there"):
+        Archive(tmp_path / "a.zip")

@@ -7,6 +7,7 @@ import socket
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,12 @@ WRONG = hashlib.md5(TAMPERED).hexdigest()
 
 
 class Server:
-    """Serves CONTENT, or what a test makes of it, at any path."""
+    """Serves CONTENT, or what a test makes of it, at any path that has no content of its own."""
 
     def __init__(self) -> None:
         self.content = CONTENT
-        self.sent = len(CONTENT)  # bytes of it that arrive
+        self.contents: dict[str, bytes] = {}  # by path
+        self.sent: int | None = None  # bytes of it that arrive; None: all
         self.hang = threading.Event()  # set: no more waiting behind the bytes sent
         self.hang.set()
         self.asked: list[str] = []
@@ -38,14 +40,15 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             def do_HEAD(self) -> None:
+                self.content = server.contents.get(self.path, server.content)
                 self.send_response(200)
-                self.send_header("Content-Length", str(len(server.content)))
+                self.send_header("Content-Length", str(len(self.content)))
                 self.end_headers()
 
             def do_GET(self) -> None:
                 server.asked.append(self.path)
                 self.do_HEAD()
-                self.wfile.write(server.content[: server.sent])
+                self.wfile.write(self.content[: server.sent])
                 self.wfile.flush()
                 server.hang.wait()
 
@@ -57,36 +60,51 @@ class Server:
         threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server that no proxy stands before."""
     server = Server()
-    yield server
+    with pytest.MonkeyPatch.context() as environment:
+        for proxy in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+            environment.delenv(proxy, raising=False)
+        yield server
     server.hang.set()
     server.http.shutdown()
     server.http.server_close()
 
 
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
 def pin(project: Path, name: str, url: str, md5: str = RIGHT) -> None:
-    """The committed pointer with another source and md5."""
+    """The committed pointer with another source, if it has one, and md5."""
     pointer = project / f"data/raw/{name}.dvc"
     text = (ROOT / f"data/raw/{name}.dvc").read_text()
     content = yaml.safe_load(text)
-    changed = text.replace(content["deps"][0]["path"], url).replace(content["outs"][0]["md5"], md5)
+    for source in content.get("deps", []):
+        text = text.replace(source["path"], url)
     pointer.parent.mkdir(parents=True, exist_ok=True)
-    pointer.write_text(changed)
+    pointer.write_text(text.replace(content["outs"][0]["md5"], md5))
+
+
+def with_dvc(folder: Path) -> Path:
+    """A project with DVC and without git, pointers and results."""
+    project = copy_project(ROOT, folder, *PROJECT, ".dvcignore")
+    (project / ".dvc").mkdir()
+    settings = (ROOT / ".dvc/config").read_text()
+    (project / ".dvc/config").write_text(settings.replace("[core]", "[core]\n    no_scm = true"))
+    return project
 
 
 @pytest.fixture
 def project(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with DVC and without git, whose one pointer leads to the server."""
-    project = copy_project(ROOT, tmp_path / "project", *PROJECT, ".dvcignore")
-    (project / ".dvc").mkdir()
-    settings = (ROOT / ".dvc/config").read_text()
-    (project / ".dvc/config").write_text(settings.replace("[core]", "[core]\n    no_scm = true"))
+    """A project whose one pointer leads to the server."""
+    project = with_dvc(tmp_path / "project")
     pin(project, NAME, server.url)
     monkeypatch.chdir(project)
-    for proxy in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(proxy, raising=False)
     return project
 
 
@@ -169,18 +187,16 @@ def test_a_pointer_without_cache_false_keeps_a_second_copy(project, server, fetc
     assert server.asked == []
 
 
-def test_a_tampered_archive_is_deleted_and_both_md5s_are_named(project, server, fetch):
+def test_a_tampered_archive_is_deleted_and_both_md5s_are_named(project, server):
     server.content = TAMPERED
     pointer = (project / f"{ARCHIVE}.dvc").read_bytes()
-    with pytest.raises(UserError) as refused:
-        fetch()
-    line = str(refused.value)
+    line = refusal(project, ARCHIVE)
     assert f"{server.url} gave a file with md5 {WRONG}, but {ARCHIVE}.dvc pins {RIGHT}" in line
     assert f"run again, or put the right one there by hand as {project / ARCHIVE}" in line
     assert (project / f"{ARCHIVE}.dvc").read_bytes() == pointer
     assert lying(project) == {f"{NAME}.dvc"}
     server.content = CONTENT  # and a second run starts cleanly
-    fetch()
+    output_of(project, "--cores", "1", ARCHIVE)
     assert (project / ARCHIVE).read_bytes() == CONTENT
 
 
@@ -194,17 +210,18 @@ def test_a_connection_that_breaks_leaves_nothing_half_written(project, server):
     assert f"put it there as {project / ARCHIVE} (md5 {RIGHT})" in line
     assert (project / f"{ARCHIVE}.dvc").read_bytes() == pointer
     assert lying(project) - {f"{NAME}.log"} == {f"{NAME}.dvc"}
-    server.sent = len(CONTENT)
+    server.sent = None
     output_of(project, "--cores", "1", ARCHIVE)
     assert (project / ARCHIVE).read_bytes() == CONTENT
 
 
-def test_what_a_killed_run_left_is_cleared(project, fetch):
+def test_what_a_killed_run_left_is_cleared(project, server):
     left = project / f"data/raw/.part-{NAME}"
     left.mkdir()
     shutil.copy(project / f"{ARCHIVE}.dvc", left)
     (left / NAME).write_bytes(CONTENT[:100])
-    fetch()
+    output_of(project, "--cores", "1", ARCHIVE)
+    assert (project / ARCHIVE).read_bytes() == CONTENT
     assert lying(project) == {NAME, f"{NAME}.dvc"}
 
 
@@ -270,6 +287,14 @@ def test_a_wrong_archive_put_there_by_hand_is_refused_and_kept(project, server):
     assert server.asked == []
 
 
+def test_a_folder_in_the_place_of_an_archive_is_refused_and_kept(project, server):
+    (project / ARCHIVE).mkdir()
+    line = refusal(project, f"{ARCHIVE}.md5")
+    assert f"{ARCHIVE} is a folder: move it away, the archive itself belongs there" in line
+    assert (project / ARCHIVE).is_dir()
+    assert server.asked == []
+
+
 @pytest.mark.parametrize("text", ["", "outs: 3", "outs:\n- {md5: 1234, path: CIFAR10DVS.zip}", "{"])
 def test_a_broken_pointer_is_named(project, fetch, text):
     (project / f"{ARCHIVE}.dvc").write_text(text)
@@ -290,7 +315,6 @@ def nmnist(path: Path, part: str) -> bytes:
 
 def test_a_study_fetches_the_one_archive_that_is_missing(project, server, tmp_path):
     server.content = nmnist(tmp_path / "Train.zip", "Train")
-    server.sent = len(server.content)
     pin(project, "NMNIST/Train.zip", server.url, hashlib.md5(server.content).hexdigest())
     pin(project, "NMNIST/Test.zip", server.url)
     nmnist(project / "data/raw/NMNIST/Test.zip", "Test")  # a part: another md5 than the pointer's

@@ -234,7 +234,7 @@ def show_results():
 
 def show_errors():
     """What was wrong, once more, below all that Snakemake says about a failed job."""
-    for log in sorted(log for each in (SHARED, RESULTS) for log in each.rglob("logs/**/*.log")):
+    for log in sorted(log for each in {SHARED, RESULTS} for log in each.rglob("logs/**/*.log")):
         last = log.read_text().splitlines()[-1:]
         if log.stat().st_mtime >= STARTED and last and last[0].startswith("hetspike: "):
             print(last[0], file=sys.stderr, flush=True)

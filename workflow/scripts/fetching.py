@@ -69,6 +69,8 @@ def fetch(archive: Path, *, patience: float, say: Say) -> str:
     without moving data. Raises UserError, and never leaves another file than the archive.
     """
     pointer = pointer_of(archive)
+    if archive.is_dir():
+        raise UserError(f"{archive} is a folder: move it away, the archive itself belongs there")
     if archive.exists():
         found = md5_of(archive)
         if found != pointer.md5:

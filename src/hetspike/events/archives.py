@@ -61,7 +61,8 @@ class Archive:
     def __init__(self, source: Path | IO[bytes], called: str = "") -> None:
         self.called = called or str(source)
         if isinstance(source, Path) and not source.is_file():
-            raise UserError(f"{self.called} is missing: put the archive there, as published")
+            problem = "a folder" if source.is_dir() else "missing"
+            raise UserError(f"{self.called} is {problem}: put the archive there, as published")
         with ExitStack() as stack:
             with self._reading():
                 file = (

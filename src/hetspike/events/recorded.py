@@ -135,7 +135,7 @@ def _recordings(recordings: list[Recording], first_group: int = 0) -> Recordings
 def _read(folder: Path, part: str) -> list[Recording]:
     """All recordings of one archive, in order of digit and image."""
     path = folder / f"{part}.zip"
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path} is missing: put N-MNIST's {part}.zip there, as published")
     recordings = []
     for name, content in members(path):
@@ -214,12 +214,12 @@ def cifar10_dvs(
     """
     check_protocol("cifar10-dvs", protocol, protocol_seed)
     path = Path(folder) / CIFAR_ARCHIVE
-    if not any((Path(folder) / name).is_file() for name in (CIFAR_ARCHIVE, "airplane.zip")):
+    if not any((Path(folder) / name).exists() for name in (CIFAR_ARCHIVE, "airplane.zip")):
         raise UserError(
             f"{path} is missing, and so is airplane.zip: put the one archive, or the ten of the "
             "classes, there, as published"
         )
-    whole = Archive(path) if path.is_file() else None
+    whole = Archive(path) if path.exists() else None
 
     def read(archive: Archive, name: str, form: str) -> NDArray[np.void]:
         decode = CIFAR_FORMATS[form]
