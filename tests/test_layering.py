@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hetspike"
 # from left to right; a package stands behind its modules, since it gathers them
 ORDER_IN_WORDS = """
     errors config names
-    events.recordings events.simulator events.embedded
+    events.recordings events.frozen events.simulator events.embedded
     events.archives events.formats events.splits events.recorded events.displayed events
     frames samples container model linear levels quantizer checkpoint sizes energy packing engine
     effort augmentation train

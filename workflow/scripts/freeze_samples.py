@@ -1,0 +1,58 @@
+"""Frozen sample lists in data/splits/, and their checksums. Run by hand:
+
+python workflow/scripts/freeze_samples.py                         those of CIFAR10-DVS
+python workflow/scripts/freeze_samples.py n-caltech101 first90    one, from archives in data/raw
+"""
+
+import hashlib
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from jobs import write_text
+
+from hetspike.errors import UserError
+from hetspike.events import DATASETS
+from hetspike.events.frozen import dealt, freeze
+from hetspike.events.recorded import CIFAR_ARCHIVE, CIFAR_CLASSES
+from hetspike.names import protocol_of
+
+SPLITS = Path("data/splits")
+
+
+def write_list(dataset: str, folder: str, **protocol: Any) -> None:
+    splits = DATASETS[dataset](folder=folder, validation=0.1, **protocol)
+    (SPLITS / dataset).mkdir(parents=True, exist_ok=True)
+    write_text(f"{SPLITS}/{dataset}/{protocol_of(protocol)}.csv", freeze(dealt(splits)))
+
+
+def write_cifar10_dvs() -> None:
+    """The names of the published archive are known, and the reader deals names: no event needed."""
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(Path(folder) / CIFAR_ARCHIVE, "w") as archive:
+            for kind in CIFAR_CLASSES:
+                with archive.open(f"{kind}.zip", "w") as file, zipfile.ZipFile(file, "w") as inner:
+                    for number in range(1000):
+                        inner.writestr(f"{kind}/cifar10_{kind}_{number}.aedat4", b"")
+        for protocol in ("first90", "tebn"):
+            write_list("cifar10-dvs", folder, protocol=protocol)
+        write_list("cifar10-dvs", folder, protocol="random", protocol_seed=0)
+
+
+match sys.argv[1:]:
+    case []:
+        write_cifar10_dvs()
+    case [("n-caltech101" | "dvs-gesture") as dataset, protocol]:
+        try:
+            write_list(dataset, "data/raw", protocol=protocol)
+        except UserError as error:
+            sys.exit(f"hetspike: {error}")
+    case _:
+        sys.exit(__doc__)
+sums = [
+    f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(SPLITS).as_posix()}\n"
+    for path in sorted(SPLITS.glob("*/*.csv"))
+]
+write_text(f"{SPLITS}/SHA256SUMS", "".join(sums))
