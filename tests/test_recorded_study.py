@@ -25,6 +25,7 @@ from test_workflow import (
     PROJECT,
     ROOT,
     SMOKE,
+    complaint,
     copy_project,
     long_run,
     once_for_all,
@@ -261,6 +262,21 @@ def test_every_table_has_every_dataset_under_its_protocol(recorded):
 
 
 @long_run
+def test_the_tables_tell_which_samples_were_used(recorded):
+    sums = table(recorded, "datasets").set_index("dataset")["samples_sha256"]
+    assert sums.notna().tolist() == [True, True, True, False]
+    for name, label in LABELS.items():
+        samples = (recorded / f"results/recorded/events/{name}/samples.csv").read_bytes()
+        assert sums[label] == hashlib.sha256(samples).hexdigest() or samples == b""
+        of_splits = table(recorded, "events").query("dataset == @label")["samples_sha256"]
+        assert of_splits.tolist() == [sums[label]] * 3 or samples == b""
+    lines = (recorded / "results/recorded/events/cifar10-dvs/samples.csv").read_text().splitlines()
+    assert len(lines) == 1 + 100
+    assert lines[:2] == ["split,name", "train,airplane/cifar10_airplane_1.aedat4"]
+    assert lines[-1] == "test,truck/cifar10_truck_9.aedat4"
+
+
+@long_run
 def test_claims_on_the_papers_datasets_are_judged(recorded):
     verdicts = table(recorded, "claims")
     ours = verdicts["dataset"].isin(LABELS.values())
@@ -436,3 +452,27 @@ def test_bad_archives_are_told_in_one_line_each_and_leave_nothing(project, kind)
     assert {path.parts[0] for path in written if "__pycache__" not in path.parts} == {
         *("results", "study.yaml", ".snakemake")
     }
+
+
+def test_an_archive_that_contradicts_a_frozen_list_is_refused(project):
+    """The list of a hundred recordings has bird 8 for the test, where first90 tests on bird 9."""
+    put(project, {"CIFAR10DVS.zip": FETCHED["CIFAR10DVS.zip"]})
+    frozen = project / "data/splits/cifar10-dvs/first90.csv"
+    frozen.parent.mkdir(parents=True)
+    rows = [
+        f"{split},{kind}/cifar10_{kind}_,{numbers}\n"
+        for kind in CIFAR_CLASSES
+        for split, numbers in (
+            {"training": "0-7 9", "test": "8"}
+            if kind == "bird"
+            else {"training": "0-8", "test": "9"}
+        ).items()
+    ]
+    frozen.write_text("split,names,numbers\n" + "".join(rows))
+    line = complaint(project, study_of({"cifar10-dvs": SOURCES["cifar10-dvs"]}))
+    assert line == (
+        "hetspike: events cifar10-dvs: data/splits/cifar10-dvs/first90.csv has "
+        "'bird/cifar10_bird_8' as test, the archive gives it as training: use the archive and "
+        "this package as published"
+    )
+    assert results(project) == {}

@@ -116,7 +116,7 @@ def describe_datasets(
 ) -> pd.DataFrame:
     """One row per dataset from one row per dataset and split.
 
-    events  dataset, split, recordings, events, classes, sensor, md5
+    events  dataset, split, recordings, events, classes, sensor, md5; perhaps samples_sha256
     steps   T of each dataset
     paper   dataset, paper_dataset: whose protocol each keeps; one that is not there keeps its own
     """
@@ -135,6 +135,7 @@ def describe_datasets(
                 "steps": steps[str(dataset)],
                 "events_per_recording": train["events"] / train["recordings"],
                 **by_split["md5"].add_prefix("md5_").to_dict(),
+                **train.filter(like="samples_").to_dict(),
             }
         )
     return pd.DataFrame(rows)

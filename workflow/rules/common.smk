@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from hetspike.errors import UserError
-from hetspike.names import labelled, search_of
+from hetspike.names import labelled, protocol_of, search_of
 from hetspike.study import FLOAT, parse_study
 
 # One thread a job and parallelism between jobs: results do not depend on --cores.
@@ -157,6 +157,12 @@ def archives(wildcards):
     return sorted(
         str(file) for file in files if file.exists() or known & {file, file.with_suffix("")}
     )
+
+
+def frozen_samples(wildcards):
+    """The list of samples that the protocol of a recorded dataset stands for, where it is known."""
+    path = Path(f"data/splits/{wildcards.dataset}/{protocol_of(source(wildcards))}.csv")
+    return {"frozen": path} if path.exists() else {}
 
 
 def single_choice(wildcards):

@@ -56,11 +56,13 @@ rule check:
 
 rule events:
     input:
+        unpack(frozen_samples),
         code=code("workflow/scripts/make_events.py"),
         archives=archives,
     output:
         **{split: SHARED / f"events/{{dataset}}/{split}.npz" for split in SPLITS},
         table=SHARED / "events/{dataset}/events.csv",
+        samples=SHARED / "events/{dataset}/samples.csv",
     log:
         SHARED / "logs/events/{dataset}.log",
     conda:
