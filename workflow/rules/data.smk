@@ -61,7 +61,6 @@ rule events:
         archives=archives,
     output:
         **{split: SHARED / f"events/{{dataset}}/{split}.npz" for split in SPLITS},
-        table=SHARED / "events/{dataset}/events.csv",
         samples=SHARED / "events/{dataset}/samples.csv",
     log:
         SHARED / "logs/events/{dataset}.log",
@@ -76,9 +75,11 @@ rule events:
 rule frames:
     input:
         **{split: SHARED / f"events/{{dataset}}/{split}.npz" for split in SPLITS},
+        samples=rules.events.output.samples,
         code=code("workflow/scripts/make_frames.py"),
     output:
         **{split: SHARED / f"frames/{{dataset}}/{split}.zip" for split in SPLITS},
+        table=SHARED / "frames/{dataset}/events.csv",
     log:
         SHARED / "logs/frames/{dataset}.log",
     conda:

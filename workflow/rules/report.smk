@@ -8,7 +8,7 @@ rule tables:
         predictions=expand(rules.evaluate.output.predictions, dataset=DATASETS, seed=STUDY.seeds),
         layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
         networks=expand(rules.evaluate.output.networks, dataset=DATASETS, seed=STUDY.seeds),
-        events=expand(rules.events.output.table, dataset=DATASETS),
+        events=expand(rules.frames.output.table, dataset=DATASETS),
         searches=expand(rules.search.output, dataset=DATASETS, seed=STUDY.seeds, cell=SEARCHED),
     output:
         expand(RESULTS / "tables/{table}.{form}", table=TABLES, form=["csv", "md", "tex"]),

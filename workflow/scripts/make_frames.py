@@ -1,6 +1,10 @@
-"""Events to frames [R, T, 2, H, W], split by split."""
+"""Events to frames [R, T, 2, H, W], split by split, and a table of what was framed."""
 
-from jobs import beside, job
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+from jobs import beside, job, write_text
 from splits import read_split
 from tqdm import tqdm
 
@@ -10,10 +14,34 @@ from hetspike.samples import store
 
 with job(snakemake) as say:
     dataset, source = snakemake.wildcards.dataset, snakemake.params.source
+    # a column of its own: where samples are made, there is nothing to list
+    samples = Path(snakemake.input.samples).read_bytes()
+    listed = {"samples_sha256": hashlib.sha256(samples).hexdigest()} if samples else {}
+    rows = []
     for split in SPLITS:
         recordings = read_split(snakemake.input[split], dataset, split, source)
-        framed = frames(recordings, **snakemake.params.framing)
+        events = []
+
+        def counted(framed, events=events):
+            for counts in framed:  # each event once, see `frames`
+                events.append(int(counts.sum()))
+                yield counts
+
+        framed = counted(frames(recordings, **snakemake.params.framing))
         shown = tqdm(framed, split, len(recordings), leave=False, disable=None, unit="recording")
         with beside(snakemake.output[split]) as part, part.open("wb") as file:
             shape = store(file, shown, recordings.labels, recordings.classes)
+        rows.append(
+            {
+                "dataset": dataset,
+                "split": split,
+                "recordings": len(recordings),
+                "events": sum(events),
+                "classes": len(recordings.classes),
+                "sensor": "x".join(map(str, recordings.sensor_size)),
+                "md5": hashlib.md5(Path(snakemake.input[split]).read_bytes()).hexdigest(),
+                **listed,
+            }
+        )
+    write_text(snakemake.output.table, pd.DataFrame(rows).to_csv(index=False))
     say(f"{shape[1]} frames of {shape[-1]}x{shape[-2]} a recording")
