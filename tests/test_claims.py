@@ -29,6 +29,7 @@ CLAIM = {
     "cell": "dnas-3",
     "measure": "drop",
     "at_most": 1.0,
+    "tolerance": 0,
     "why": "the claim's own bound",
     "source": "abstract",
 }
@@ -37,12 +38,13 @@ PAPER = {
     "datasets": ["dvs-gesture", "sim-a"],
     "cell": "dnas-3",
     "accuracy": 97.57,
+    "recordings": 288,
     "energy": 8.72,
 }
 
 
 def claim(**condition) -> Claim:
-    return Claim(**{key: CLAIM[key] for key in CLAIM if key != "at_most"}, **condition)
+    return Claim(**{key: CLAIM[key] for key in CLAIM if key != "at_most"} | condition)
 
 
 def document(**changes) -> dict:
@@ -73,11 +75,11 @@ def results() -> pd.DataFrame:
         ({"at_least": 8.7}, (8.7, 8.7), "supported"),
         ({"at_least": 8.7}, (8.6, 9.0), "inconclusive"),
         ({"at_least": 8.7}, (8.0, 8.6), "not supported"),
-        ({"within": (3.14, 3.67)}, (3.14, 3.67), "supported"),
-        ({"within": (3.14, 3.67)}, (3.0, 3.2), "inconclusive"),
-        ({"within": (3.14, 3.67)}, (3.0, 4.0), "inconclusive"),
-        ({"within": (3.14, 3.67)}, (2.0, 3.1), "not supported"),
-        ({"within": (3.14, 3.67)}, (3.7, 4.0), "not supported"),
+        ({"at_least": 8.75, "tolerance": 0.25}, (8.5, 9.0), "supported"),
+        ({"at_least": 8.75, "tolerance": 0.25}, (8.4, 9.0), "inconclusive"),
+        ({"at_least": 8.75, "tolerance": 0.25}, (8.0, 8.4), "not supported"),
+        ({"at_most": 3.5, "tolerance": 0.25}, (3.5, 3.75), "supported"),
+        ({"at_most": 3.5, "tolerance": 0.25}, (3.5, 3.8), "inconclusive"),
         ({"at_most": 1.0}, None, "not run"),
     ],
 )
@@ -117,7 +119,8 @@ def test_claims_table_by_hand(results):
 
 def test_conditions_in_words():
     assert claim(at_least=8.705).expected == "at least 8.705 pp"
-    assert claim(within=(3.14, 3.67)).expected == "within 3.14 to 3.67 pp"
+    assert claim(at_least=8.71, tolerance=0.005).expected == "at least 8.705 pp"
+    assert claim(at_most=3.67, tolerance=0.005).expected == "at most 3.675 pp"
 
 
 def test_a_claim_on_the_references_own_drop_is_refused(results):
@@ -130,9 +133,9 @@ def test_a_claim_on_the_references_own_drop_is_refused(results):
     ("bad", "message"),
     [
         (document(measure="speed"), "claims.yaml: key 'claims.0.measure': .*'accuracy'"),
-        (document(at_least=2.0), "claims.0: .*one of at_most, at_least and within"),
-        (document(at_most=None), "claims.0: .*one of at_most, at_least and within"),
-        (document(at_most=None, within=[2, 1]), "claims.0: .*lower bound comes first"),
+        (document(at_least=2.0), "claims.0: .*one of at_most and at_least"),
+        (document(at_most=None), "claims.0: .*one of at_most and at_least"),
+        (document(tolerance=-0.1), "key 'claims.0.tolerance': .*greater than or equal to 0"),
         (document(at_msot=1.0), "unknown key 'claims.0.at_msot'"),
         (document(datasets=[]), "key 'claims.0.datasets': "),
         ({"paper": [], "claims": [CLAIM, CLAIM]}, "two claims have the id C2"),
@@ -175,11 +178,42 @@ def test_published_claims_cover_paper_and_stand_in_alike(published):
             assert stand_ins and frozenset(each.datasets) in protocols
 
 
+def test_what_follows_from_the_budget_says_so(published):
+    budgeted = {"effective_bits", "compression", "energy_bits_linear"}
+    for each in published.claims:
+        says = "(follows from the budget)" in each.sentence
+        assert says == (each.measure in budgeted), each.id
+
+
+def test_the_tolerance_of_an_accuracy_is_binomial(published):
+    reported = {name: result for result in published.paper for name in result.datasets}
+    claimed = [each for each in published.claims if each.measure == "accuracy"]
+    for each in claimed:
+        result = reported[each.datasets[0]]
+        share = result.accuracy / 100
+        error = 100 * math.sqrt(share * (1 - share) / result.recordings)
+        assert each.at_least == result.accuracy
+        assert each.tolerance == pytest.approx(1.96 * error, abs=0.005)
+        assert f"standard errors of {error:.2f} points" in each.why
+        count = round(result.recordings * share)
+        assert f"{count} of {result.recordings}" in each.why
+        assert count / result.recordings == pytest.approx(share, abs=0.0005)
+    assert [round(each.tolerance, 2) for each in claimed] == [2.42, 1.78, 2.46]
+
+
+def test_a_printed_figure_is_held_to_its_last_digit(published):
+    for each in published.claims:
+        if each.measure not in ("accuracy", "drop"):
+            stated = each.at_most if each.at_least is None else each.at_least
+            _, decimals = str(stated).split(".")
+            assert each.tolerance == pytest.approx(0.5 * 10 ** -len(decimals)), each.id
+
+
 def test_the_papers_own_numbers_would_support_its_claims(published):
     """A bound that the paper's figures themselves do not meet would be no reading of the claim."""
     exact = {
-        "fisher-3.67": {"compression": 32 / 3.67, "drop": 0.99},
-        "fisher-3.14": {"compression": 32 / 3.14, "drop": 0.99},
+        "fisher-3.67": {"effective_bits": 3.67, "compression": 32 / 3.67, "drop": 0.99},
+        "fisher-3.14": {"effective_bits": 3.14, "compression": 32 / 3.14, "drop": 0.99},
         "dnas-3.14": {"drop": 0.99},
     }
     reported = {name: result for result in published.paper for name in result.datasets}

@@ -27,6 +27,7 @@ class PaperResult(Settings):
     )
     cell: str = Field(description="the cell that stands for the paper's network")
     accuracy: float = Field(description="percent")
+    recordings: int = Field(description="of the test split, about that many where it is unknown")
     energy: float = Field(description="how many times less than the float network")
 
 
@@ -40,37 +41,30 @@ class Claim(Settings):
     measure: Literal[tuple(MEASURES)]  # type: ignore[valid-type]
     at_most: float | None = None
     at_least: float | None = None
-    within: tuple[float, float] | None = None
-    why: str = Field(description="why this bound")
+    tolerance: float = Field(ge=0, description="how far beyond that still satisfies the claim")
+    why: str = Field(description="why this tolerance")
     source: str
 
     @model_validator(mode="after")
     def check_condition(self) -> "Claim":
-        if [self.at_most, self.at_least, self.within].count(None) != 2:
-            raise ValueError("give one of at_most, at_least and within")
-        if self.bounds[0] > self.bounds[1]:
-            raise ValueError("within: the lower bound comes first")
+        if [self.at_most, self.at_least].count(None) != 1:
+            raise ValueError("give one of at_most and at_least")
         return self
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The condition as lowest and highest value; both still satisfy it."""
-        if self.within is not None:
-            return self.within
+        """Lowest and highest value that satisfy the claim, its tolerance included."""
         return (
-            -inf if self.at_least is None else self.at_least,
-            inf if self.at_most is None else self.at_most,
+            -inf if self.at_least is None else self.at_least - self.tolerance,
+            inf if self.at_most is None else self.at_most + self.tolerance,
         )
 
     @property
     def expected(self) -> str:
-        """The condition in words, such as "at least 8.705x"."""
-        unit = MEASURES[self.measure].unit
-        if self.within is not None:
-            return f"within {self.within[0]:g} to {self.within[1]:g}{unit}"
-        if self.at_least is not None:
-            return f"at least {self.at_least:g}{unit}"
-        return f"at most {self.at_most:g}{unit}"
+        """The condition in words, its tolerance included, such as "at least 8.705x"."""
+        lowest, highest = self.bounds
+        condition = f"at most {highest:g}" if self.at_least is None else f"at least {lowest:g}"
+        return condition + MEASURES[self.measure].unit
 
 
 class Claims(Settings):
