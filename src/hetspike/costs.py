@@ -37,15 +37,30 @@ NETWORK = ["dataset", "cell", "seed"]
 ENDS = ("", "_low", "_high")
 
 
+def layer_table(layers: pd.DataFrame) -> pd.DataFrame:
+    """Every operation of every network with its size, its rates and its energies.
+
+    stored_bits: weights, scales and biases together; rate: share of the inputs that are not zero
+    (of neurons: of potentials that spike); not_binary: share that is neither 0 nor 1.
+    """
+    spent = pd.concat([energies(rows) for _, rows in layers.groupby(NETWORK, sort=False)])
+    shares = layers[["active", "not_binary"]].div(
+        layers["inputs"].where(layers["inputs"] > 0), axis=0
+    )
+    return layers.assign(
+        stored_bits=stored_bits(layers), rate=shares["active"], not_binary=shares["not_binary"]
+    ).join(spent)
+
+
 def by_network(layers: pd.DataFrame, networks: pd.DataFrame, *, reference: str) -> pd.DataFrame:
     """One row per dataset, cell and seed (the index): every size and every energy.
 
-    packed_compression and energy_<view> are ratios reference / network of the same seed; <view>_pj
-    is the energy itself, picojoules a recording.
+    layers: `layer_table`. packed_compression and energy_<view> are ratios reference / network of
+    the same seed; <view>_pj is the energy itself, picojoules a recording.
     """
     rows = []
     for name, operations in layers.groupby(NETWORK, sort=False):
-        spent = energies(operations).sum()
+        spent = operations[list(ENERGY_VIEWS)].sum()
         rows.append(
             {
                 **dict(zip(NETWORK, name, strict=True)),
@@ -172,18 +187,3 @@ INTEGER = (
     *("agreement", "agreement_least", "difference", "difference_most"),
     *Arithmetic._fields,
 )
-
-
-def layer_table(layers: pd.DataFrame) -> pd.DataFrame:
-    """Every operation of every network with its size, its rates and its energies.
-
-    stored_bits: weights, scales and biases together; rate: share of the inputs that are not zero
-    (of neurons: of potentials that spike); not_binary: share that is neither 0 nor 1.
-    """
-    spent = pd.concat([energies(rows) for _, rows in layers.groupby(NETWORK, sort=False)])
-    shares = layers[["active", "not_binary"]].div(
-        layers["inputs"].where(layers["inputs"] > 0), axis=0
-    )
-    return layers.assign(
-        stored_bits=stored_bits(layers), rate=shares["active"], not_binary=shares["not_binary"]
-    ).join(spent)

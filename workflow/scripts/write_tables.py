@@ -43,6 +43,7 @@ with job(snakemake) as say:
         columns=["dataset", "cell", "qat_runs"],
     )
     paper = paper_table(claims)
+    layers = layer_table(layers)
     spent = mean_and_range(by_network(layers, networks, reference=FLOAT_TUNED))
     results = results_table(predictions, spent, cells, paper)
     described = describe_datasets(events, snakemake.params.steps, paper)
@@ -72,7 +73,7 @@ with job(snakemake) as say:
             write_text(f"{base}.csv", to_csv(table))
         write_text(f"{base}.md", to_markdown(shown, caption))
         write_text(f"{base}.tex", to_latex(shown, caption, f"tab:{name}"))
-    write_text(snakemake.output.layers, to_csv(named(layer_table(layers))))
+    write_text(snakemake.output.layers, to_csv(named(layers)))
     write_text(snakemake.output.events, to_csv(named(events)))
     write_json(snakemake.output.metrics, metrics(named(results)))
     say(", ".join(f"{n} {verdict}" for verdict, n in verdicts["verdict"].value_counts().items()))
