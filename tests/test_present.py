@@ -15,6 +15,7 @@ from hetspike.present import (
     present_integer,
     present_order,
     present_results,
+    present_significance,
     present_sizes,
     present_summary,
     to_csv,
@@ -166,6 +167,33 @@ def test_presented_integers():
     ]
 
 
+def test_presented_significance_puts_the_seeds_of_a_network_side_by_side():
+    nothing = (math.nan,) * 4
+    columns = ["recordings", "right", "right_low", "right_high", "lost", "gained", "p", "p_seeds"]
+    rows = [
+        (288, 281, 95.06, 99.02, *nothing),
+        (288, 280, 94.6, 98.8, *nothing),
+        (288, 270, 90.3, 96.3, 14, 3, 0.01273, 0.0002),
+        (288, 285, 97.0, 99.8, 0, 5, 0.0625, 0.0002),
+        (288, 279, 94.2, 98.6, 2, 12, 0.0001, 0.0002),
+    ]
+    cells = ["float-tuned"] * 2 + ["pot-3"] * 3
+    table = pd.DataFrame(rows, columns=columns).assign(dataset="dvs-gesture", cell=cells)
+    assert present_significance(table).values.tolist() == [
+        [
+            *("dvs-gesture", "float-tuned", "281, 280 of 288", "[95.1, 99.0], [94.6, 98.8]"),
+            *("-", "-", "-", "-"),
+        ],
+        [
+            *("", "pot-3", "270, 285, 279 of 288", "[90.3, 96.3], [97.0, 99.8], [94.2, 98.6]"),
+            *("14 / 3, 0 / 5, 2 / 12", "0.013, 0.062, <0.001"),
+            *("worse 1, better 1 of 3", "<0.001"),
+        ],
+    ]
+    undecided = present_significance(table.iloc[3:4])
+    assert undecided["p < 0.05"].tolist() == ["neither of 1"]
+
+
 def test_energy_claims_are_told_by_their_view():
     row = {"dataset": "d", "cell": "c", "expected": "at least 8x", "ops": "9.00x supported"}
     shown = present_energy_claims(pd.DataFrame([row]))
@@ -178,7 +206,7 @@ def test_captions_say_what_is_simulated(results, datasets):
         assert "stand-in" in caption(table)
         assert "stand-in" not in caption(table.assign(dataset="nmnist"))
     sizes = pd.DataFrame({"dataset": ["sim-a"]})
-    for name in ("sizes", "energy", "order", "integer"):
+    for name in ("significance", "sizes", "energy", "order", "integer"):
         assert "stand-in" in TABLES[name].caption(sizes)
 
 

@@ -1,3 +1,4 @@
+import math
 from collections import Counter
 from itertools import product
 
@@ -9,7 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats as scipy_stats
 
-from hetspike.stats import accuracies, correctness, crossed_bootstrap
+from hetspike.stats import (
+    SIGNIFICANCE_COLUMNS,
+    accuracies,
+    correctness,
+    crossed_bootstrap,
+    exact_interval,
+    mcnemar,
+    over_seeds,
+    significance_table,
+)
 
 SHAPES = st.tuples(st.just(1), st.integers(1, 3), st.integers(1, 12))
 DIFFERENCES = arrays(np.int64, SHAPES, elements=st.integers(-1, 1))
@@ -197,3 +207,86 @@ def test_alike_recordings_widen_the_interval():
     single = bootstrap(values, seed=0)
     grouped = crossed_bootstrap(values, np.repeat(np.arange(20), 10), seed=0)
     assert (grouped[1] - grouped[0])[0] > 2 * (single[1] - single[0])[0]
+
+
+# Counts
+
+
+@pytest.mark.parametrize(
+    ("lost", "gained", "p"),
+    [
+        (0, 0, 1.0),  # the same answers throughout
+        (1, 0, 1.0),
+        (0, 5, 2 / 2**5),
+        (6, 0, 2 / 2**6),
+        (8, 2, 2 * (1 + 10 + 45) / 2**10),
+        (3, 4, 1.0),
+        (150, 86, 3.716e-05),  # R: exact2x2::mcnemar.exact, and binom.test(86, 236)
+    ],
+)
+def test_mcnemar_by_hand(lost, gained, p):
+    assert mcnemar(lost, gained) == pytest.approx(p, rel=1e-4)
+    assert mcnemar(gained, lost) == pytest.approx(p, rel=1e-4)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_the_tail_of_a_fair_coin(lost, gained):
+    tosses = lost + gained
+    tail = sum(math.comb(tosses, k) for k in range(min(lost, gained) + 1))
+    assert mcnemar(lost, gained) == pytest.approx(min(1.0, 2 * tail / 2**tosses))
+
+
+def test_exact_intervals_by_hand():
+    # all of n: (alpha/2)^(1/n) is the share at which n of n has a chance of 2.5 %
+    assert exact_interval(288, 288) == (pytest.approx(100 * 0.025 ** (1 / 288)), 100)
+    assert exact_interval(0, 10) == (0, pytest.approx(100 * (1 - 0.025**0.1)))
+    # 1 of 2: a chance p^2 + 2 p (1 - p) = 2.5 % of as many or more, p = 1 - sqrt(0.975)
+    low = 100 * (1 - 0.975**0.5)
+    assert exact_interval(1, 2) == (pytest.approx(low), pytest.approx(100 - low))
+
+
+@given(st.integers(1, 300), st.data())
+def test_exact_intervals_leave_a_fortieth_on_either_side(recordings, data):
+    right = data.draw(st.integers(0, recordings))
+    low, high = (end / 100 for end in exact_interval(right, recordings))
+    if right > 0:
+        assert scipy_stats.binom.sf(right - 1, recordings, low) == pytest.approx(0.025)
+    if right < recordings:
+        assert scipy_stats.binom.cdf(right, recordings, high) == pytest.approx(0.025)
+    assert low <= right / recordings <= high
+
+
+def test_over_seeds_holds_where_seeds_repeat_each_other():
+    """Three seeds that say the same must not say it three times as loudly."""
+    assert over_seeds(np.array([0.04, 0.04, 0.04])) == pytest.approx(0.12)
+    assert over_seeds(np.array([0.6, 0.9])) == 1.0
+
+
+def test_significance_by_hand():
+    reference = [[1, 1, 1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1, 1, 1]]
+    other = [[0, 0, 1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0, 1, 1]]
+    predictions = table(linear=other, reference=reference, other=other).assign(dataset="d")
+    cells = pd.DataFrame({"cell": ["other", "reference"]})  # the linear classifier is none
+    found = significance_table(predictions, cells, reference="reference")
+    assert tuple(found) == SIGNIFICANCE_COLUMNS
+    assert found["cell"].tolist() == ["other", "other", "reference", "reference"]
+    first, second, *references = found.to_dict("records")
+    assert [first[name] for name in ("seed", "recordings", "right")] == [0, 8, 5]
+    assert (first["right_low"], first["right_high"]) == exact_interval(5, 8)
+    # seed 0 loses two and gains one, 2 (1 + 3) / 2^3 = 1; seed 1 loses six, 2 / 2^6
+    assert [first[name] for name in ("lost", "gained", "p")] == [2, 1, 1]
+    assert [second[name] for name in ("lost", "gained", "p")] == [6, 0, 1 / 32]
+    assert first["p_seeds"] == second["p_seeds"] == 1 / 16
+    for row, right in zip(references, (6, 8), strict=True):
+        assert row["right"] == right
+        assert all(math.isnan(row[name]) for name in ("lost", "gained", "p", "p_seeds"))
+
+
+def test_significance_agrees_with_the_drop():
+    """What is lost minus what is gained, over all seeds and recordings, is the drop."""
+    rng = np.random.default_rng(9)
+    predictions = table(**{cell: rng.integers(0, 2, (3, 40)).tolist() for cell in "ab"})
+    drop = accuracies(predictions, reference="a", seed=0).loc["b", "drop"]
+    cells = pd.DataFrame({"cell": ["a", "b"]})
+    counts = significance_table(predictions.assign(dataset="d"), cells, reference="a")
+    assert 100 * (counts["lost"] - counts["gained"]).sum() / 120 == pytest.approx(drop)

@@ -211,6 +211,22 @@ def test_what_was_evaluated_is_what_is_packed(finished):
 
 
 @long_run
+def test_significance_counts_what_was_predicted(finished):
+    folder = finished / "results/smoke"
+    table = pd.read_csv(folder / "tables/significance.csv").set_index(["dataset", "cell", "seed"])
+    cells = [cell.name for cell in parse_study(SMOKE).cells]
+    assert len(table) == len(SMOKE["datasets"]) * len(cells) * len(SMOKE["seeds"])
+    for (dataset, seed), rows in table.groupby(["dataset", "seed"]):
+        read = pd.read_csv(folder / f"evaluation/{dataset}/{seed}/predictions.csv")
+        right = (read["label"] == read["prediction"]).groupby(read["cell"])
+        assert rows["right"].droplevel(["dataset", "seed"]).to_dict() == {
+            cell: right.sum()[cell] for cell in cells
+        }
+        gains = (rows["gained"] - rows["lost"]).fillna(0).droplevel(["dataset", "seed"])
+        assert (rows["right"].to_numpy() - gains == right.sum()["float-tuned"]).all()
+
+
+@long_run
 def test_verdicts_follow_from_the_results(finished):
     tables = finished / "results/smoke/tables"
     verdicts = told((tables / "claims.csv").read_text())

@@ -8,14 +8,22 @@ and groups are drawn with replacement, independently of each other, and the mean
 drawn rows and columns (the pigeonhole bootstrap: Owen 2007, doi:10.1214/07-AOAS122, who shows it
 to err on the side of wide intervals). Every cell is seen through the same draws, which is what
 makes a difference of two cells paired.
+
+Beside it stand the counts of each network alone, for test sets that are small: exact intervals, and
+McNemar's test against the reference of the same seed. Both take recordings as independent.
 """
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 RESAMPLES = 10_000
 TAILS = (0.025, 0.975)  # a 95 % interval
+SIGNIFICANCE_COLUMNS = (
+    *("dataset", "cell", "seed", "recordings", "right", "right_low", "right_high"),
+    *("lost", "gained", "p", "p_seeds"),
+)
 
 
 def correctness(predictions: pd.DataFrame) -> tuple[pd.Index, NDArray[np.int64], NDArray]:
@@ -87,3 +95,78 @@ def accuracies(predictions: pd.DataFrame, *, reference: str, seed: int) -> pd.Da
     )
     table.loc[reference, ["drop", "drop_low", "drop_high"]] = np.nan
     return table
+
+
+def exact_interval(right: int, recordings: int) -> tuple[float, float]:
+    """95 % interval in percent of a share counted on few recordings [Clopper & Pearson 1934].
+
+    >>> [round(end, 1) for end in exact_interval(281, 288)]
+    [95.1, 99.0]
+    """
+    low, high = binomtest(right, recordings).proportion_ci(method="exact")
+    return 100 * low, 100 * high
+
+
+def mcnemar(lost: int, gained: int) -> float:
+    """Exact p, two-sided, of two networks on the same recordings [McNemar 1947].
+
+    lost and gained: recordings that only the one, only the other gets right. Were both networks
+    equally good, each such recording would be a toss of a coin.
+
+    >>> mcnemar(8, 2)  # 2 (1 + 10 + 45) / 2^10
+    0.109375
+    """
+    return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+
+
+def over_seeds(p: NDArray[np.float64]) -> float:
+    """One p for a comparison under several seeds [S]: the least times S, 1 at most [Bonferroni].
+
+    Seeds meet the same recordings, so their p are not independent; this holds whatever they are.
+
+    >>> over_seeds(np.array([0.5, 0.25, 0.01]))
+    0.03
+    """
+    return min(1.0, len(p) * float(p.min()))
+
+
+def significance_table(
+    predictions: pd.DataFrame, cells: pd.DataFrame, *, reference: str
+) -> pd.DataFrame:
+    """SIGNIFICANCE_COLUMNS, a row per dataset, cell and seed.
+
+    predictions  dataset, cell, seed, recording, group, label, prediction
+    cells        cell: those of the study, in its order
+
+    right counts recordings; right_low and right_high are the exact interval of its share in
+    percent. lost and gained count recordings that the reference of the same seed gets right and
+    this network does not, and the other way round; p is McNemar's, p_seeds that of all seeds of
+    the cell. The reference has none of these.
+    """
+    tables = []
+    for dataset, predicted in predictions.groupby("dataset", sort=False):
+        predicted = predicted[predicted["cell"].isin(cells["cell"])]
+        names, right, _ = correctness(predicted)
+        theirs = right[names.get_loc(reference)]  # [S, R]
+        for cell in cells["cell"]:
+            ours = right[names.get_loc(cell)]
+            table = pd.DataFrame(
+                {
+                    "seed": np.sort(predicted["seed"].unique()),
+                    "recordings": ours.shape[1],
+                    "right": ours.sum(1),
+                    "lost": (theirs > ours).sum(1),
+                    "gained": (ours > theirs).sum(1),
+                }
+            ).assign(dataset=dataset, cell=cell)
+            table[["right_low", "right_high"]] = [
+                exact_interval(*row) for row in table[["right", "recordings"]].to_numpy()
+            ]
+            pairs = table[["lost", "gained"]].to_numpy()
+            table["p"] = [mcnemar(*row) for row in pairs]
+            table["p_seeds"] = over_seeds(table["p"].to_numpy())
+            tables.append(table)
+    joined = pd.concat(tables, ignore_index=True)
+    compared = ["lost", "gained", "p", "p_seeds"]
+    joined[compared] = joined[compared].mask(joined["cell"] == reference)
+    return joined[list(SIGNIFICANCE_COLUMNS)]

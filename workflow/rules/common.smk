@@ -57,7 +57,7 @@ CELLS = {cell.name: cell for cell in STUDY.cells}
 SEARCHED = [cell.name for cell in STUDY.cells if cell.searched and not cell.distilled]
 BASE_SEARCHES = [row for row in STUDY.searches if search_of(row, STUDY.searches) == (row, "")]
 TABLES = [
-    *("results", "comparison", "sizes", "energy", "order", "integer"),
+    *("results", "comparison", "significance", "sizes", "energy", "order", "integer"),
     *("energy-claims", "datasets", "claims"),
     *(["ablations"] if any(cell.against for cell in STUDY.cells) else []),
 ]

@@ -8,8 +8,8 @@ from jobs import write_text
 
 MARKED = re.compile(r"(?<=<!-- summary -->\n).*(?=<!-- end of summary -->)", re.DOTALL)
 DEFAULT = (
-    *("claims", "results", "comparison", "sizes", "energy", "energy-claims", "order", "integer"),
-    "datasets",
+    *("claims", "results", "comparison", "significance", "sizes", "energy", "energy-claims"),
+    *("order", "integer", "datasets"),
 )
 SEARCH = ("comparison", "ablations", "results", "sizes", "energy", "order", "integer")
 

@@ -18,6 +18,7 @@ from hetspike.costs import (
 from hetspike.effort import training_passes
 from hetspike.names import FLOAT_TUNED
 from hetspike.present import TABLES, to_csv, to_latex, to_markdown
+from hetspike.stats import significance_table
 from hetspike.tables import dataset_table, describe_datasets, metrics, results_table
 
 with job(snakemake) as say:
@@ -52,6 +53,7 @@ with job(snakemake) as say:
         "results": results,
         "summary": results,
         "comparison": comparison_table(predictions, layers, cells, efforts, reference=FLOAT_TUNED),
+        "significance": significance_table(predictions, cells, reference=FLOAT_TUNED),
         "ablations": ablation_table(predictions, cells),
         "sizes": size_table(spent),
         "energy": energy_table(spent),
