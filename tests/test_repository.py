@@ -12,10 +12,13 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import hetspike
 from hetspike.study import parse_study
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 LOCK = (ROOT / "requirements.lock").read_text().splitlines()
 WEIGHTS_AND_NOTEBOOKS = {".ckpt", ".h5", ".ipynb", ".onnx", ".pkl", ".pt", ".pth", ".safetensors"}
 
@@ -33,19 +36,57 @@ LOCKED = pins([line for line in LOCK if not line.startswith("#")])
 
 
 def test_one_version_everywhere():
-    newest = re.search(r"^## \[(\d[^]]*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert newest is not None
-    assert PYPROJECT["project"]["version"] == newest[1] == citation["version"]
+    newest, *_ = re.findall(r"^## \[(\d[^]]*)\]", CHANGELOG, re.MULTILINE)
+    declared = PYPROJECT["project"]["version"]
+    assert declared == newest == CITATION["version"]
+    assert declared == hetspike.__version__, "run `make setup`: another version is installed"
+
+
+def check_authors(authors: list[dict[str, str]]) -> None:
+    """Persons or entities, as the Citation File Format has them."""
+    assert authors
+    for author in authors:
+        assert "name" in author or author.keys() & {"family-names", "given-names"}
+        assert author.keys() <= {"name", "family-names", "given-names", "affiliation", "orcid"}
+        assert all(isinstance(value, str) and value for value in author.values())
+
+
+def test_citation_keeps_to_its_format():
+    """What the schema of the Citation File Format 1.2.0 asks of the keys that we use."""
+    texts = ("message", "title", "version", "license", "type", "cff-version")
+    assert CITATION.keys() == {*texts, "authors", "references"}
+    assert all(isinstance(CITATION[name], str) for name in texts)
+    assert CITATION["cff-version"] == "1.2.0"
+    assert CITATION["type"] in ("software", "dataset")
+    check_authors(CITATION["authors"])
+    for reference in CITATION["references"]:
+        assert {"type", "title", "authors"} <= reference.keys()
+        assert reference.keys() <= {"type", "scope", "title", "authors", "year", "doi", "url"}
+        assert reference["type"] in ("article", "software", "data", "conference-paper")
+        assert isinstance(reference["year"], int)
+        assert re.fullmatch(r"10\.\d{4,9}(\.\d+)?/[A-Za-z0-9:/_;\-.()\[\]]+", reference["doi"])
+        assert re.fullmatch(r"https?://\S+", reference["url"])
+        check_authors(reference["authors"])
 
 
 def test_citation_names_us_and_the_paper():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
-    assert citation["license"] == PYPROJECT["project"]["license"]
-    (paper,) = citation["references"]
-    assert {"type", "title", "authors"} <= paper.keys()
+    assert CITATION["license"] == PYPROJECT["project"]["license"]
+    assert CITATION["title"].startswith(f"{PYPROJECT['project']['name']}: ")
+    (paper,) = CITATION["references"]
     assert paper["doi"] == "10.48550/arXiv.2412.05505"
+
+
+def test_changes_are_tagged():
+    unreleased, *releases = re.findall(r"^## (.*)$", CHANGELOG, re.MULTILINE)
+    assert unreleased == "[Unreleased]"
+    assert releases and all(
+        re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", release) for release in releases
+    )
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert {*re.findall(r"^### (.*)$", CHANGELOG, re.MULTILINE)} <= kinds
+    entries = re.findall(r"^- (.*)$", CHANGELOG, re.MULTILINE)
+    assert entries
+    assert [each for each in entries if not re.match(r"\[(code|data|results)\] ", each)] == []
 
 
 @pytest.mark.parametrize("name", DIRECT)
@@ -91,11 +132,10 @@ def test_no_notebook_or_weights_are_committed():
     assert [path for path in committed() if path.suffix in WEIGHTS_AND_NOTEBOOKS] == []
 
 
-def published() -> dict[str, bytes]:
-    """Published results by name, from the in-repository store."""
-    stage = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]["reproduce"]
+def published(stage: str) -> dict[str, bytes]:
+    """What a stage of dvc.yaml published, by name, from the in-repository store."""
     contents = {}
-    for out in stage["outs"]:
+    for out in yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"][stage]["outs"]:
         stored = ROOT / "dvcstore/files/md5" / out["md5"][:2] / out["md5"][2:]
         contents[out["path"]] = stored.read_bytes()
         assert hashlib.md5(contents[out["path"]]).hexdigest() == out["md5"]
@@ -105,23 +145,10 @@ def published() -> dict[str, bytes]:
 def test_what_the_default_study_makes_is_what_is_published():
     stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["reproduce"]
     named = {name for entry in stage["outs"] + stage["metrics"] for name in entry}
-    assert named == published().keys()
+    assert named == published("reproduce").keys()
     study = parse_study(yaml.safe_load((ROOT / "config/default.yaml").read_text()))
     figures = {f"figures/samples-{name}.png" for name in study.datasets}
     assert figures <= {name.removeprefix("results/default/") for name in named}
-
-
-def test_readme_and_results_show_what_is_published():
-    tables = {
-        Path(name).name: content.decode()
-        for name, content in published().items()
-        if name.endswith(".md")
-    }
-    assert tables["summary.md"] in (ROOT / "README.md").read_text()
-    shown = (ROOT / "docs/RESULTS.md").read_text()
-    assert len(tables) > 5
-    for name, table in tables.items():
-        assert name == "summary.md" or table.strip() in shown
 
 
 def test_pointers_and_table_of_sources_agree():

@@ -64,7 +64,7 @@ def tables() -> dict[str, str]:
     """Published tables and metrics by their path in the study's folder."""
     return {
         name.removeprefix(f"{DEFAULT}/"): content.decode()
-        for name, content in published().items()
+        for name, content in published("reproduce").items()
         if name.endswith((".csv", ".json"))
     }
 

@@ -29,6 +29,9 @@ __all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        # as installed: pyproject.toml is the one place that says it
+        return import_module("importlib.metadata").version("hetspike")
     if name not in _HOMES:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     module, attribute = _HOMES[name].split(".")

@@ -1,0 +1,108 @@
+"""What README.md, docs/RESULTS.md and the LaTeX tables show is what is published."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_repository import ROOT, published
+
+from hetspike.present import TABLES
+
+PUBLISHED = published("reproduce")
+TEX = {Path(name).stem: each.decode() for name, each in PUBLISHED.items() if name.endswith(".tex")}
+SHOWN = {Path(name).stem for name in PUBLISHED if name.endswith(".md")}
+
+
+def test_pages_are_those_that_publishing_writes(tmp_path):
+    """`publish.py` on the published files changes no page that is committed."""
+    for name, content in PUBLISHED.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (tmp_path / "docs").mkdir()
+    summary = re.compile(r"(?<=<!-- summary -->\n).*(?=<!-- end)", re.DOTALL)
+    readme = (ROOT / "README.md").read_text()
+    (tmp_path / "README.md").write_text(summary.sub("", readme))
+    script = ROOT / "workflow/scripts/publish.py"
+    run = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    written = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
+    pages = {path for path in written if path.parts[0] != "results"}
+    assert {Path("README.md"), Path("docs/RESULTS.md")} < pages
+    moved = [page for page in pages if (tmp_path / page).read_bytes() != (ROOT / page).read_bytes()]
+    assert moved == []
+
+
+def test_every_published_table_is_shown():
+    page = (ROOT / "docs/RESULTS.md").read_text()
+    for name in SHOWN - {"summary"}:
+        assert f"\n## {name.capitalize().replace('-', ' ')}\n" in page
+
+
+def test_every_table_for_people_is_published_as_latex():
+    assert TEX.keys() == SHOWN
+    assert TEX.keys() == TABLES.keys() - {"ablations"}  # which the default study has none of
+
+
+# LaTeX
+
+ENVIRONMENT = re.compile(r"\\(begin|end)\{(.*?)\}")
+ESCAPED = re.compile(r"\\[%&#_${}]|\\ensuremath\{[<>]\}|\\textbackslash\{\}|\\textasciitilde\{\}")
+KNOWN_TO_LATEX = {"±", "µ"}  # beside ASCII, with LaTeX's own UTF-8
+
+
+@pytest.mark.parametrize("name", TEX)
+def test_environments_are_nested(name):
+    opened: list[str] = []
+    for word, environment in ENVIRONMENT.findall(TEX[name]):
+        if word == "begin":
+            opened.append(environment)
+        else:
+            assert opened.pop() == environment
+    assert opened == []
+    assert [each for _, each in ENVIRONMENT.findall(TEX[name])][:2] == ["table*", "tabular"]
+
+
+@pytest.mark.parametrize("name", TEX)
+def test_rows_have_the_columns_of_a_booktabs_table(name):
+    ((columns, body),) = re.findall(
+        r"\\begin\{tabular\}\{([lr]+)\}\n\\toprule\n(.*)\n\\bottomrule\n\\end\{tabular\}",
+        TEX[name],
+        re.DOTALL,
+    )
+    head, rows = body.split("\n\\midrule\n")
+    for line in (head, *rows.splitlines()):
+        assert line.endswith("\\\\")
+        assert len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1
+    assert "\\hline" not in TEX[name] and "|" not in columns
+
+
+@pytest.mark.parametrize("name", TEX)
+def test_special_characters_are_escaped(name):
+    text = TEX[name]
+    assert {letter for letter in text if not letter.isascii()} <= KNOWN_TO_LATEX
+    (caption,) = re.findall(r"^\\caption\{(.*)\}$", text, re.MULTILINE)
+    _, body = text.split("\\midrule")
+    for written in (caption, body.split("\\bottomrule")[0]):
+        plain = ESCAPED.sub("", written).replace("\\\\", "")
+        assert not set(plain) & set("%#_$~^{}\\<>"), plain
+    assert "&" not in ESCAPED.sub("", caption)
+
+
+ENGINE = next(filter(shutil.which, ("tectonic", "pdflatex", "xelatex", "lualatex")), None)
+
+
+@pytest.mark.skipif(ENGINE is None, reason="no LaTeX is installed: tables are not typeset")
+def test_tables_are_typeset(tmp_path):
+    for name, text in TEX.items():
+        (tmp_path / f"{name}.tex").write_text(text)
+    tables = "\n".join(f"\\input{{{name}}}" for name in TEX)
+    page = f"\\documentclass{{article}}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{tables}\n"
+    (tmp_path / "page.tex").write_text(f"{page}\\end{{document}}\n")
+    halt = [] if ENGINE == "tectonic" else ["-halt-on-error", "-interaction=nonstopmode"]
+    run = subprocess.run([str(ENGINE), *halt, "page.tex"], cwd=tmp_path, capture_output=True)
+    assert run.returncode == 0, run.stdout.decode(errors="replace")[-2000:]
+    assert (tmp_path / "page.pdf").stat().st_size > 0
