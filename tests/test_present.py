@@ -250,3 +250,12 @@ def test_latex_is_escaped():
     for begin in ("table*", "tabular"):
         assert text.count(f"\\begin{{{begin}}}") == text.count(f"\\end{{{begin}}}") == 1
     assert "\\toprule" in text and "\\bottomrule" in text
+
+
+def test_latex_needs_no_font_beyond_its_own():
+    text = to_latex(
+        pd.DataFrame({"Accuracy (%)": ["78.2 ± 1.1"], "Energy": ["3 µJ"]}), "±", "tab:x"
+    )
+    assert text.isascii()
+    assert "78.2 \\ensuremath{\\pm} 1.1" in text and "3 \\ensuremath{\\mu}J" in text
+    assert "\\caption{\\ensuremath{\\pm}}" in text

@@ -485,11 +485,18 @@ def to_markdown(table: pd.DataFrame, caption: str) -> str:
     return f"{caption}\n\n{_grid(table, 'pipe')}\n"
 
 
+# of characters beyond ASCII: any LaTeX has these without another font
+LATEX_SYMBOLS = str.maketrans({"\u00b1": "\\ensuremath{\\pm}", "\u00b5": "\\ensuremath{\\mu}"})
+NO_WIDER_THAN_THE_PAGE = "\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi"
+
+
 def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
-    """A booktabs table over the full width of the page, everything escaped."""
+    """A table for booktabs and graphicx, all escaped, shrunk where the page is too narrow."""
     escaped = "".join(LATEX_ESCAPE_RULES.get(character, character) for character in caption)
-    return (
+    text = (
         "\\begin{table*}\n\\centering\n\\footnotesize\n"
-        f"\\caption{{{escaped}}}\n\\label{{{label}}}\n"
-        f"{_grid(table, 'latex_booktabs')}\n\\end{{table*}}\n"
+        f"\\caption{{{escaped}}}\n\\label{{{label}}}\n\\medskip\n"
+        f"\\resizebox{{{NO_WIDER_THAN_THE_PAGE}}}{{!}}{{%\n"
+        f"{_grid(table, 'latex_booktabs')}%\n}}\n\\end{{table*}}\n"
     )
+    return text.translate(LATEX_SYMBOLS)
