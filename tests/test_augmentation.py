@@ -128,6 +128,14 @@ def test_a_cut_is_a_square_within_its_bound(seed):
     assert 1 <= sum(side > 0 for side in sides) <= 30  # of 10 that drew a cut
 
 
+def test_draws_are_made_on_the_cpu_and_moves_where_the_frames_are():
+    elsewhere = frames_of(0).to("meta")
+    everything = Augmentation(mirror=0.5, shear=0.3, shift=5, turn=30, cut=9)
+    assert augment(elsewhere, everything).device == elsewhere.device
+    mixed, _ = mix(elsewhere, Mixup(alpha=0.5, probability=1, epochs=1))
+    assert mixed.device == elsewhere.device
+
+
 @given(seeds)
 def test_mixing_by_hand(seed):
     torch.manual_seed(seed)

@@ -124,6 +124,13 @@ def test_a_batch_holds_the_rows_asked_for_with_time_first():
     assert labels.tolist() == [9, 7]
 
 
+def test_batches_go_to_the_device_of_the_samples():
+    data = Samples(torch.zeros(3, 2, 2, 1, 1, dtype=torch.uint8), torch.arange(3), "meta")
+    (frames, labels), *_ = data.batches(2)
+    assert frames.device.type == labels.device.type == "meta"
+    assert frames.shape == (2, 2, 2, 1, 1) and frames.dtype == torch.float32
+
+
 def test_batches_of_a_file_are_those_of_memory(folder):
     frames = np.random.default_rng(1).poisson(1, (7, 2, 2, 3, 3)).astype(np.uint8)
     found, labels = stored(folder, frames), torch.arange(7)

@@ -37,6 +37,43 @@ def test_the_default_study_is_the_papers_comparison():
         assert plan.source["test"] >= 500
 
 
+def test_the_papers_study_has_its_size_its_protocols_and_the_recipes_of_the_field():
+    study = parse_study(yaml.safe_load((CONFIG / "paper.yaml").read_text()))
+    protocols = {name: plan.source["protocol"] for name, plan in study.datasets.items()}
+    assert protocols == dict(
+        zip(study.datasets, ["first90", "original-288", "first90"], strict=True)
+    )
+    assert [cell.name for cell in study.cells] == [c.name for c in parse_study(DEFAULT).cells]
+    assert len(study.seeds) == 3 and study.device == "gpu-if-present"
+    for plan in study.datasets.values():
+        size = plan.network
+        assert (size.width, size.depth, size.heads, size.mlp_ratio) == (256, 2, 16, 4)
+        assert all(size.pools) and (plan.framing.steps, plan.framing.slice_by) == (16, "count")
+    mirrored = {name: plan.augmentation.mirror for name, plan in study.datasets.items()}
+    assert mirrored == {"n-caltech101": 0.5, "dvs-gesture": 0, "cifar10-dvs": 0.5}
+    recipes = {name: study.float_training_of(name) for name in study.datasets}
+    assert {name: (recipe.epochs, recipe.learning_rate) for name, recipe in recipes.items()} == {
+        "n-caltech101": (130, 5e-3),
+        "dvs-gesture": (202, 1e-3),
+        "cifar10-dvs": (106, 1e-3),
+    }
+    for recipe in recipes.values():
+        assert (recipe.warmup_epochs, recipe.cooldown_epochs, recipe.batch_size) == (10, 10, 16)
+        assert (recipe.weight_decay, recipe.label_smoothing) == (0.06, 0.1)
+        assert recipe.mixup.alpha == 0.5 and recipe.mixup.epochs == 75
+
+
+def test_a_dataset_may_have_a_recipe_of_its_own():
+    other = DEFAULT["float_training"] | {"epochs": 7}
+    study = parse_study(changed("datasets.sim-gestures.float_training", other))
+    assert study.float_training_of("sim-gestures").epochs == 7
+    assert study.float_training_of("sim-orbit-photos").epochs == 36
+    plain = parse_study(DEFAULT)
+    for dataset, same in (("sim-gestures", False), ("sim-orbit-photos", True)):
+        cell = study.cells[0]
+        assert (study.fingerprint(dataset, cell) == plain.fingerprint(dataset, cell)) is same
+
+
 def changed(path: str, value: object) -> dict:
     """The default configuration with the key at a dotted path set, or removed (None)."""
     config = deepcopy(DEFAULT)

@@ -316,6 +316,17 @@ def test_a_training_does_not_go_on_from_what_another_one_left(moved):
     assert not (folder / "float.resume").exists()
 
 
+def test_a_dry_run_of_the_papers_study_says_what_it_takes(project):
+    listing = output_of(project, "--dry-run", "--cores", "2", "--configfile", "config/paper.yaml")
+    assert re.search(
+        r"^paper on this machine, (2 cores|a GPU): about [\d,.]+ hours, ", listing, re.MULTILINE
+    )
+    for dataset, recordings in (("n-caltech101", 8709), ("dvs-gesture", 1464)):
+        assert re.search(rf"^ *{dataset} +{recordings} +36 ", listing, re.MULTILINE)
+    assert re.search(r"^train_float +9$", listing, re.MULTILINE)
+    assert not (project / "results").exists()
+
+
 @long_run
 def test_a_second_run_has_nothing_to_do(moved):
     before = results(moved)
