@@ -1,29 +1,21 @@
 import io
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from hetspike.events.recordings import EVENT, Recordings
-from hetspike.figures import (
-    BRIGHTER,
-    DARKER,
-    GAP,
-    OTHERS,
-    SLICES,
-    STYLES,
-    accuracy_against_bits,
-    assignments,
-    energy_views,
-    event_image,
-    moved_apart,
-    png,
-    sample_recordings,
-    style_of,
-)
+from hetspike.figures.accuracy import GAP, accuracy_against_bits, moved_apart
+from hetspike.figures.energy import energy_views
+from hetspike.figures.layers import assignments, spike_rates
+from hetspike.figures.samples import BRIGHTER, DARKER, SLICES, event_image, sample_recordings
+from hetspike.figures.style import OTHERS, STYLES, rendered, style_of
+from hetspike.figures.training import selected_epochs, training_curves
 from hetspike.levels import SCHEMES
 from hetspike.names import VIEWS, search_of
 from hetspike.search import SEARCHES
@@ -52,7 +44,11 @@ LAYERS = ("patch.stages.0.0", "patch.position.0", "blocks.0.attention.projection
 def results() -> pd.DataFrame:
     table = pd.DataFrame(ROWS, columns=["cell", "method", "setting", "accuracy", "effective_bits"])
     low, high = table["accuracy"] - 2, table["accuracy"] + 1
-    return table.assign(dataset="sim-a", accuracy_low=low, accuracy_high=high)
+    table = table.assign(dataset="sim-a", accuracy_low=low, accuracy_high=high)
+    paper = table["cell"] == "fisher-2.5"
+    return table.assign(
+        paper_dataset=np.where(paper, "A", None), paper_accuracy=np.where(paper, 97.5, np.nan)
+    )
 
 
 @pytest.fixture
@@ -71,9 +67,11 @@ def layers() -> pd.DataFrame:
         "fisher-binary-2.5": [("uniform", 8), ("binary", 1), ("binary", 1), ("uniform", 6)],
     }
     usual = [("pot", 3)] * 3 + [("uniform", 4)]
+    active = {(cell, seed): 20 + 20 * seed for cell, *_ in ROWS for seed in (0, 1)}
+    active |= {("uniform-2", 0): 30, ("random-3.5-1", 1): 10}
     return pd.DataFrame(
         [
-            (dataset, seed, cell, layer, scheme, bits, weights)
+            (dataset, seed, cell, layer, scheme, bits, weights, 200, active[cell, seed])
             for dataset in ("sim-a", "nmnist")
             for seed in (0, 1)
             for cell, *_ in ROWS
@@ -84,7 +82,9 @@ def layers() -> pd.DataFrame:
                 strict=True,
             )
         ],
-        columns=["dataset", "seed", "cell", "layer", "scheme", "bits", "weights"],
+        columns=[
+            *("dataset", "seed", "cell", "layer", "scheme", "bits", "weights", "inputs", "active")
+        ],
     )
 
 
@@ -112,7 +112,7 @@ def test_event_image_by_hand():
 
 def test_film_strips_show_one_recording_of_each_class(recordings):
     figure = sample_recordings(recordings, "sim-a")
-    assert figure.get_suptitle() == "sim-a"
+    assert figure.get_suptitle() == "sim-a\n(simulated stand-in data)"
     panels = np.array(figure.axes).reshape(2, SLICES)
     assert [row[0].get_ylabel() for row in panels] == ["still life", "wave"]
     # 12 events in 6 slices of 11 ms / 6: events 0 and 1 first, the last two in the end
@@ -196,10 +196,25 @@ def test_a_figure_says_what_it_shows(results):
     assert "ablations only: fisher-pot" in legend.get_title().get_text()
     labels = [text.get_text() for text in legend.get_texts()]
     assert "random: mixed, by chance (mean of 2 draws)" in labels
-    assert labels[-1].startswith("hollow")
+    assert labels[-2].startswith("hollow")
     recorded = accuracy_against_bits(results.assign(dataset="nmnist").head(6))
     assert recorded.axes[0].get_title() == "nmnist"
     assert "hollow" not in str(recorded.legends[0].get_texts())
+
+
+def test_the_paper_is_marked_as_measured_on_other_data(results):
+    def paper(table: pd.DataFrame) -> list[tuple[list[list[float]], str]]:
+        figure = accuracy_against_bits(table)
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+        crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+        return [(cross.get_xydata().tolist(), labels[-1]) for cross in crosses]
+
+    ((place, label),) = paper(results)
+    assert place == [[2.5, 97.5]]  # at the budget, not at the bits of our network
+    assert label == "the paper's own result, on A:\nother data than these points"
+    ((_, label),) = paper(results.assign(dataset="a"))
+    assert label == "the paper's own result, on A"
+    assert paper(results.assign(paper_dataset=None, paper_accuracy=np.nan)) == []
 
 
 def test_points_at_equal_bits_are_moved_apart(results):
@@ -215,7 +230,7 @@ def test_a_study_of_float_networks_shows_the_reference_alone(results):
     floats = results[results["setting"].isna()]
     figure = accuracy_against_bits(floats)
     assert drawn(figure) == {}
-    assert png(figure)
+    assert rendered(figure, "png")
 
 
 def test_every_method_and_scheme_has_its_own_colour_and_marker():
@@ -225,6 +240,13 @@ def test_every_method_and_scheme_has_its_own_colour_and_marker():
     assert len({style.colour for style in styles}) == len(methods)
     assert len({style.marker for style in styles}) == len(methods)
     assert style_of("newer", methods) == ("newer", *OTHERS[1])
+
+
+def test_a_search_among_other_candidates_has_its_searchs_colour():
+    methods = ["pot", "fisher", "pot-log", "fisher-binary", "own-binary", "own", "next"]
+    assert style_of("fisher-binary", methods) == STYLES["fisher"]
+    assert style_of("own-binary", methods) == style_of("own", methods) == ("own", *OTHERS[0])
+    assert style_of("next", methods) == ("next", *OTHERS[1])
 
 
 def test_a_row_belongs_to_the_search_that_its_name_begins_with():
@@ -276,17 +298,127 @@ def test_rows_of_assignments_are_draws_and_seeds(layers, cells):
     assert legend.get_title().get_text().endswith("seed 0, 1 of draw 1, 2")
 
 
-def test_png_is_the_same_bytes_and_the_size_asked_for(results, layers, cells, recordings):
+@pytest.fixture
+def histories() -> pd.DataFrame:
+    """Two seeds of float, and of one cell tuned from it; `score` is accuracy and loss."""
+    scores = {
+        ("float", 0): [(0.5, 1.0), (0.75, 0.4), (0.75, 0.3)],
+        ("float", 1): [(0.5, 1.0), (0.75, 0.3), (0.75, 0.3)],
+        ("pot-3", 0): [(0.75, 0.3), (0.5, 0.1)],
+        ("pot-3", 1): [(0.5, 0.3), (0.75, 0.9)],
+    }
+    return pd.DataFrame(
+        [
+            ("sim-a", cell, seed, epoch, 0.25 * epoch, accuracy, loss)
+            for (cell, seed), epochs in scores.items()
+            for epoch, (accuracy, loss) in enumerate(epochs, start=1)
+        ],
+        columns=[
+            *("dataset", "cell", "seed", "epoch"),
+            *("train_accuracy", "validation_accuracy", "validation_loss"),
+        ],
+    )
+
+
+def test_selected_is_the_best_validation_epoch_as_in_training(histories):
+    chosen = selected_epochs(histories).set_index(["cell", "seed"])["epoch"]
+    # a tie in accuracy goes to the lower loss, a tie in both to the first
+    assert chosen.to_dict() == {
+        ("float", 0): 3,
+        ("float", 1): 2,
+        ("pot-3", 0): 1,
+        ("pot-3", 1): 2,
+    }
+
+
+def test_training_curves_show_both_splits_and_what_was_selected(histories, cells):
+    shown = cells[cells["cell"].isin(["float", "pot-3"])]
+    figure = training_curves(histories, shown)
+    assert figure.get_suptitle() == "sim-a\n(simulated stand-in data)"
+    panels = {axes.get_title().split("\n")[0]: axes for axes in figure.axes}
+    assert list(panels) == ["float", "pot-3"]
+    axes = panels["pot-3"]
+    assert axes.get_title() == "pot-3\nselected: epoch 1, 2"
+    assert {to_hex(line.get_color()).upper() for line in axes.lines} == {colour("pot")}
+    lines = [(line.get_linestyle(), line.get_xydata().tolist()) for line in axes.lines]
+    training = (":", [[1, 25], [2, 50]])
+    assert lines == [
+        training,
+        ("-", [[1, 75], [2, 50]]),
+        training,
+        ("-", [[1, 50], [2, 75]]),
+        ("None", [[1, 75], [2, 75]]),
+    ]
+    assert axes.lines[-1].get_marker() == STYLES["pot"].marker
+
+
+def test_a_study_of_float_networks_has_training_curves(histories, cells):
+    floats = cells["cell"] == "float"
+    figure = training_curves(histories[histories["cell"] == "float"], cells[floats])
+    assert len(figure.axes) == 1
+
+
+def band(axes: Axes, place: int) -> tuple[float, float]:
+    """Lowest and highest value that the band of a panel spans at a layer."""
+    (polygon,) = axes.collections
+    ((vertices,),) = (polygon.get_paths()[0].to_polygons(closed_only=False),)
+    heights = vertices[vertices[:, 0] == place + 0.5, 1]
+    return heights.min(), heights.max()
+
+
+def test_spike_rates_of_float_and_what_quantization_makes_of_them(layers, cells):
+    figure = spike_rates(layers, cells)
+    panels = np.array(figure.axes).reshape(-1, 2)
+    names = [axes.get_ylabel().split("\n")[0] for axes in panels[:, 0]]
+    # of each method what has the fewest bits; variants, distilled rows and the classifier's
+    # attention, which has no weights, are left out
+    fewest = ["float", "binary-1", "uniform-2", "pot-3", "fisher-2.5", "random-3.5", "own-1.75"]
+    assert names == ["float-tuned", *fewest]
+    assert [axes.get_title() for axes in panels[0]] == [
+        "sim-a\n(simulated stand-in data)",
+        "nmnist",
+    ]
+    layer_names = [text.get_text() for text in panels[-1, 0].get_xticklabels()]
+    assert layer_names == ["conv1", "position", "proj", "head"]
+    means = {
+        name: axes.lines[0].get_ydata() for name, axes in zip(names, panels[:, 0], strict=True)
+    }
+    # 20 of 200 inputs with seed 0, 40 with seed 1
+    assert means["float-tuned"] == pytest.approx([15] * 4)
+    assert band(panels[0, 0], 0) == pytest.approx((10, 20))
+    assert means["pot-3"] == pytest.approx([1] * 4)
+    # 30 / 20 and 40 / 40, each against its own seed
+    assert means["uniform-2"] == pytest.approx([1.25] * 4)
+    assert band(panels[3, 0], 2) == pytest.approx((1, 1.5))
+    # 20 / 20 and 10 / 40 in one draw, 1 twice in the other
+    assert means["random-3.5"] == pytest.approx([3.25 / 4] * 4)
+    assert to_hex(panels[3, 0].lines[0].get_color()).upper() == colour("uniform")
+
+
+def test_a_study_of_float_networks_has_spike_rates(layers, cells):
+    floats = cells["cell"].isin(["float", "float-tuned"])
+    assert len(spike_rates(layers, cells[floats]).axes) == 4
+
+
+@pytest.mark.parametrize("form", ["png", "pdf"])
+def test_a_file_is_the_same_bytes_every_time(results, layers, cells, recordings, histories, form):
+    shown = cells[cells["cell"].isin(histories["cell"])]
     for make in (
         lambda: accuracy_against_bits(results),
         lambda: assignments(layers, cells, "fisher"),
         lambda: sample_recordings(recordings, "sim-a"),
+        lambda: training_curves(histories, shown),
+        lambda: spike_rates(layers, cells),
     ):
-        data = png(make())
-        assert data == png(make())
-        assert b"matplotlib" not in data.lower()
-        height, width = imread(io.BytesIO(data)).shape[:2]
-        assert (width, height) == tuple(int(150 * inches) for inches in make().get_size_inches())
+        data = rendered(make(), form)
+        assert data == rendered(make(), form)
+        assert not re.search(rb"matplotlib|creationdate|producer", data.lower())
+
+
+def test_a_picture_has_the_size_asked_for(results):
+    figure = accuracy_against_bits(results)
+    height, width = imread(io.BytesIO(rendered(figure, "png"))).shape[:2]
+    assert (width, height) == tuple(int(150 * inches) for inches in figure.get_size_inches())
 
 
 def test_energy_has_a_panel_per_dataset_and_view_in_the_colours_of_the_schemes(cells):

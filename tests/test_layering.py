@@ -17,7 +17,10 @@ ORDER_IN_WORDS = """
     frames samples container model linear levels quantizer checkpoint sizes energy packing engine
     effort augmentation train
     search.space search.random search.sensitivity search.fisher search.dnas search
-    evaluate stats comparison costs tables present figures claims study estimate
+    evaluate stats comparison costs tables present
+    figures.style figures.samples figures.training figures.accuracy figures.layers figures.energy
+    figures
+    claims study estimate
     exchange api cli
 """
 ORDER = ORDER_IN_WORDS.split()

@@ -140,7 +140,7 @@ def planned(project: Path, study: str = "config/smoke.yaml") -> dict[str, int]:
 def test_results_do_not_depend_on_the_number_of_cores(finished, tmp_path, cores):
     expected = results(finished)
     assert {Path(name).suffix for name in expected} == {
-        *(".csv", ".md", ".tex", ".json", ".npz", ".zip", ".png", ".safetensors")
+        *(".csv", ".md", ".tex", ".json", ".npz", ".zip", ".png", ".pdf", ".safetensors")
     }
     afresh = copy_project(finished, tmp_path / "afresh")  # without its results
     assert results(run_smoke(afresh, cores)) == expected
@@ -346,7 +346,8 @@ AFTER_TRAINING = EVALUATION | {"pack": 4}
     [
         ("config/claims.yaml", REPORT),
         ("src/hetspike/tables.py", REPORT),
-        ("src/hetspike/figures.py", {"figures": 1, "samples": 2}),
+        ("src/hetspike/figures/style.py", {"figures": 1, "samples": 2}),
+        ("src/hetspike/figures/training.py", {"figures": 1}),
         ("src/hetspike/energy.py", EVALUATION),
         ("src/hetspike/evaluate.py", EVALUATION),
         ("src/hetspike/engine.py", EVALUATION),

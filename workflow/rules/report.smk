@@ -1,5 +1,7 @@
 # From predictions and counts to what people read: tables, verdicts, figures.
 
+FORMS = ["png", "pdf"]
+
 
 rule tables:
     input:
@@ -39,10 +41,17 @@ rule figures:
         results=RESULTS / "tables/results.csv",
         energy=RESULTS / "tables/energy.csv",
         layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
+        histories=expand(
+            SHARED / "networks/{dataset}/{seed}/{cell}.csv",
+            dataset=DATASETS,
+            seed=STUDY.seeds,
+            cell=CELLS,
+        ),
     output:
-        expand(RESULTS / "figures/accuracy-{dataset}.png", dataset=DATASETS),
-        expand(RESULTS / "figures/assignments-{search}.png", search=BASE_SEARCHES),
-        RESULTS / "figures/energy.png",
+        expand(RESULTS / "figures/training-{dataset}.{form}", dataset=DATASETS, form=FORMS),
+        expand(RESULTS / "figures/accuracy-{dataset}.{form}", dataset=DATASETS, form=FORMS),
+        expand(RESULTS / "figures/assignments-{search}.{form}", search=BASE_SEARCHES, form=FORMS),
+        expand(RESULTS / "figures/{figure}.{form}", figure=["energy", "spike-rates"], form=FORMS),
     log:
         RESULTS / "logs/figures.log",
     conda:
@@ -51,6 +60,7 @@ rule figures:
         cells=STUDY.cells,
         labels=LABELS,
         searches=BASE_SEARCHES,
+        networks=list(product(DATASETS, STUDY.seeds, CELLS)),  # as expand orders them
     script:
         "../scripts/write_figures.py"
 
@@ -60,7 +70,7 @@ rule samples:
         code=code("workflow/scripts/draw_samples.py"),
         recordings=SHARED / "events/{dataset}/train.npz",
     output:
-        RESULTS / "figures/samples-{dataset}.png",
+        expand(RESULTS / "figures/samples-{{dataset}}.{form}", form=FORMS),
     log:
         RESULTS / "logs/samples/{dataset}.log",
     conda:

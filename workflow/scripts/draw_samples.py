@@ -1,13 +1,17 @@
 """A recording of each class as a film strip."""
 
+from pathlib import Path
+
 from jobs import beside, job
 from splits import read_split
 
-from hetspike.figures import png, sample_recordings
+from hetspike.figures.samples import sample_recordings
+from hetspike.figures.style import rendered
 
 with job(snakemake):
     dataset = snakemake.wildcards.dataset
     recordings = read_split(snakemake.input.recordings, dataset, "train", snakemake.params.source)
     figure = sample_recordings(recordings, dataset)
-    with beside(snakemake.output[0]) as part:
-        part.write_bytes(png(figure))
+    for output in map(Path, snakemake.output):
+        with beside(output) as part:
+            part.write_bytes(rendered(figure, output.suffix[1:]))

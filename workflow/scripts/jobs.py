@@ -38,7 +38,7 @@ def job(snakemake: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def beside(path: str) -> Iterator[Path]:
+def beside(path: str | Path) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the name `path` when all is written."""
     part = Path(path).with_name(f".part-{Path(path).name}")
     try:

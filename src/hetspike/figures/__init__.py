@@ -1,0 +1,1 @@
+"""Figures as matplotlib objects: a module for each family of them, and `style` for all."""

@@ -1,0 +1,46 @@
+"""Energy under each view."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hetspike.figures.style import style_of, titled
+from hetspike.names import VIEWS
+
+
+def energy_views(energy: pd.DataFrame, cells: pd.DataFrame) -> Figure:
+    """Energy saved against float under every view: a row of panels per dataset, a column per view.
+
+    energy  `costs.energy_table`; cells: cell, method. Bars end at the mean, lines span the seeds.
+    """
+    quantized = cells[cells["setting"].notna() & ~cells["distilled"]]
+    shown = quantized[["cell", "method"]].merge(energy, on="cell")
+    datasets, methods = list(energy["dataset"].unique()), list(quantized["method"].unique())
+    styles = {method: style_of(method, methods) for method in methods}
+    panel = max(1.6, 0.3 + 0.16 * len(quantized))  # inches
+    figure = Figure(
+        figsize=(1.6 + 1.75 * len(VIEWS), 1 + len(datasets) * panel), layout="constrained"
+    )
+    figure.suptitle("How many times less energy than the float network, under five views")
+    panels = figure.subplots(len(datasets), len(VIEWS), squeeze=False, sharey="row", sharex="col")
+    for row, dataset in zip(panels, datasets, strict=True):
+        rows = shown[shown["dataset"] == dataset]
+        for axes, (view, heading) in zip(row, VIEWS.items(), strict=True):
+            low, value, high = (rows[f"energy_{view}{end}"] for end in ("_low", "", "_high"))
+            axes.barh(
+                rows["cell"],
+                value,
+                xerr=[value - low, high - value],
+                color=[styles[method].colour for method in rows["method"]],
+                error_kw={"lw": 0.8},
+                height=0.7,
+            )
+            axes.axvline(1, color="#000000", lw=0.8, ls="--")
+            axes.tick_params(labelsize="x-small")
+            axes.spines[["top", "right"]].set_visible(False)
+            if dataset == datasets[0]:
+                axes.set_title(heading, fontsize="small")
+            if dataset == datasets[-1]:
+                axes.set_xlabel("times less", fontsize="small")
+        row[0].set_ylabel(titled(dataset), fontsize="small")
+        row[0].invert_yaxis()
+    return figure
