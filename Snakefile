@@ -26,6 +26,7 @@ rule all:
         rules.tables.output,
         rules.figures.output,
         expand(rules.samples.output, dataset=DATASETS),
+        rules.report.output,
 
 
 if DRY_RUN:

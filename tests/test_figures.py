@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from hetspike.events.recordings import EVENT, Recordings
-from hetspike.figures.accuracy import GAP, accuracy_against_bits, moved_apart
+from hetspike.figures.accuracy import GAP, accuracy_against_bits
 from hetspike.figures.energy import energy_views
 from hetspike.figures.layers import assignments, spike_rates
 from hetspike.figures.samples import BRIGHTER, DARKER, SLICES, event_image, sample_recordings
@@ -19,6 +19,7 @@ from hetspike.figures.training import selected_epochs, training_curves
 from hetspike.levels import SCHEMES
 from hetspike.names import VIEWS, search_of
 from hetspike.search import SEARCHES
+from hetspike.spacing import moved_apart
 
 ROWS = (  # cell, method, setting, accuracy [%], effective bits
     ("float", "float", None, 91.0, 32.0),

@@ -73,13 +73,13 @@ def write_study(project: Path, study: dict[str, Any]) -> str:
 
 
 def results(project: Path) -> dict[str, str]:
-    """Result file -> md5, logs excepted: they tell the time that epochs took."""
+    """Result file -> md5, logs and report excepted: they tell the time that jobs took."""
     paths = (path for path in (project / "results").rglob("*") if path.is_file())
     names = {path: path.relative_to(project / "results").as_posix() for path in paths}
     return {
         name: hashlib.md5(path.read_bytes()).hexdigest()
         for path, name in sorted(names.items())
-        if "logs" not in path.parts
+        if "logs" not in path.parts and path.name != "report.html"
     }
 
 
@@ -335,7 +335,7 @@ def test_a_second_run_has_nothing_to_do(moved):
     assert results(moved) == before
 
 
-REPORT = {"tables": 1, "figures": 1}
+REPORT = {"tables": 1, "figures": 1, "report": 1}
 EVALUATION = REPORT | {"evaluate": 4}
 AFTER_TRAINING = EVALUATION | {"pack": 4}
 
@@ -346,8 +346,9 @@ AFTER_TRAINING = EVALUATION | {"pack": 4}
     [
         ("config/claims.yaml", REPORT),
         ("src/hetspike/tables.py", REPORT),
-        ("src/hetspike/figures/style.py", {"figures": 1, "samples": 2}),
-        ("src/hetspike/figures/training.py", {"figures": 1}),
+        ("src/hetspike/figures/style.py", {"figures": 1, "samples": 2, "report": 1}),
+        ("src/hetspike/figures/training.py", {"figures": 1, "report": 1}),
+        ("src/hetspike/report.html.jinja", {"report": 1}),
         ("src/hetspike/energy.py", EVALUATION),
         ("src/hetspike/evaluate.py", EVALUATION),
         ("src/hetspike/engine.py", EVALUATION),
@@ -558,6 +559,20 @@ def test_results_that_cannot_be_written(project, occupy):
     assert f"{project}/results is not a folder that can be written to" in line
 
 
+@long_run
+def test_the_report_tells_of_the_whole_run(finished):
+    page = (finished / "results/smoke/report.html").read_text()
+    tables, figures = ((finished / "results/smoke" / each) for each in ("tables", "figures"))
+    names = {path.stem for path in tables.glob("*.md")} - {"claims"}
+    assert {*re.findall(r'id="table-([^"]+)"', page)} == names
+    pictures = {path.stem for path in figures.glob("*.png")}
+    assert {*re.findall(r'id="figure-([^"]+)"', page)} == pictures
+    boxes = {*re.findall(r"<text [^>]+>(\w+)</text>", page)}
+    jobs = {*re.findall(r"<td>(\w+)</td><td>\d+</td><td>[\d.,]+</td>", page)}
+    assert boxes - jobs == {"report", "all"}  # every other rule says how long its jobs took
+    assert "evaluate takes from linear, pack." in page
+
+
 @pytest.fixture
 def jobs(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(ROOT / "workflow/scripts")
@@ -586,7 +601,9 @@ def test_a_job_prints_what_it_said_last(jobs, tmp_path, capsys):
     with jobs.job(snakemake) as say:
         say("epoch 1")
         say("validation 90.0 %")
-    assert log.read_text() == "epoch 1\nvalidation 90.0 %\n"
+    *said, took = log.read_text().splitlines()
+    assert said == ["epoch 1", "validation 90.0 %"]
+    assert took == f"took {jobs.seconds_of(log):.2f} s"
     assert capsys.readouterr().out == "tables: validation 90.0 %, 0 s\n"
 
 

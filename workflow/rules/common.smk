@@ -235,7 +235,9 @@ def show_results():
         print("Claims of the paper, on the data of this study:", "", heading, rule, sep="\n")
         print(*judged, "", sep="\n")
     print(f"Claims that need other data or rows (not run): {len(rows) - len(judged)}")
-    print(f"Tables, figures and logs: {RESULTS.resolve()}", flush=True)
+    print(
+        f"Tables, figures and logs: {RESULTS.resolve()}, all on one page: report.html", flush=True
+    )
 
 
 def show_errors():

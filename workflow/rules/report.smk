@@ -1,6 +1,10 @@
-# From predictions and counts to what people read: tables, verdicts, figures.
+# From predictions and counts to what people read: tables, verdicts, figures, all on one page.
 
 FORMS = ["png", "pdf"]
+STAGES = [  # whose times are reported
+    *("events", "frames", "linear", "train_float", "search", "quantize", "pack", "evaluate"),
+    *("tables", "figures", "samples"),
+]
 
 
 rule tables:
@@ -79,3 +83,32 @@ rule samples:
         source=source,
     script:
         "../scripts/draw_samples.py"
+
+
+rule report:
+    input:
+        code=code("workflow/scripts/write_report.py"),
+        template=PROJECT / "src/hetspike/report.html.jinja",
+        tables=expand(RESULTS / "tables/{table}.md", table=["summary", *TABLES]),
+        figures=[
+            path
+            for path in [*rules.figures.output, *expand(rules.samples.output, dataset=DATASETS)]
+            if path.endswith(".png")
+        ],
+    output:
+        RESULTS / "report.html",
+    log:
+        RESULTS / "logs/report.log",
+    conda:
+        "../../environment.yml"
+    params:
+        study=STUDY.study,
+        snakefile=str(PROJECT / "Snakefile"),
+        logs={
+            stage: expand(
+                getattr(rules, stage).log, dataset=DATASETS, seed=STUDY.seeds, cell=CELLS
+            )
+            for stage in STAGES
+        },
+    script:
+        "../scripts/write_report.py"

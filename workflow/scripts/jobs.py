@@ -12,10 +12,12 @@ from typing import Any
 
 from hetspike.errors import UserError
 
+TOOK = "took "  # begins the last line of the log of a job that ended well
+
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[Any]:
-    """Run a job: `say` adds a line to its log; the last line said is printed with the seconds.
+    """Run a job: `say` adds a line to its log, which the seconds end; the last one is printed.
 
     A UserError ends the job with one line on the terminal and in the log, without a traceback.
     """
@@ -34,7 +36,16 @@ def job(snakemake: Any) -> Iterator[Any]:
             message = f"hetspike: {name}: {error}"
             print(message, file=log)
             sys.exit(message)
-    print(f"{name}: {lines[0] if lines else 'done'}, {time.monotonic() - start:.0f} s", flush=True)
+        seconds = time.monotonic() - start
+        print(f"{TOOK}{seconds:.2f} s", file=log)
+    print(f"{name}: {lines[0] if lines else 'done'}, {seconds:.0f} s", flush=True)
+
+
+def seconds_of(log: Path) -> float | None:
+    """What a job took, by its log; None where it did not end well, or there was none."""
+    if not log.exists() or not (lines := log.read_text().splitlines()):
+        return None
+    return float(lines[-1][len(TOOK) : -2]) if lines[-1].startswith(TOOK) else None
 
 
 @contextmanager

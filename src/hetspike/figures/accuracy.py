@@ -8,30 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from hetspike.figures.style import STYLES, Style, family_of, style_of, titled
 from hetspike.levels import BINARY, SCHEMES
 from hetspike.names import DISTILLED, FLOAT_TUNED, is_stand_in
+from hetspike.spacing import moved_apart
 
 GAP = 0.013  # least distance between two points, of the range of bits
-
-
-def moved_apart(places: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
-    """Places [N] with at least `gap` between any two, moved as little as that takes.
-
-    Least squares: with the gaps taken off, the sorted places may stay the same but not fall.
-    What is alike to a twentieth keeps its order.
-
-    >>> moved_apart(np.array([2.0, 3.0, 3.0]), gap=0.5).tolist()
-    [2.0, 2.75, 3.25]
-    """
-    order = np.argsort((20 * places).round(), kind="stable")
-    gaps = gap * np.arange(len(places))
-    moved = np.empty_like(places)
-    moved[order] = isotonic_regression(places[order] - gaps).x + gaps
-    return moved
 
 
 def _points(results: pd.DataFrame) -> pd.DataFrame:
