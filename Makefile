@@ -16,13 +16,18 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A study starts some 150 Python processes: without bytecode their imports alone take minutes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce smoke test lint bench publish lock setup
+.PHONY: reproduce smoke drift test lint bench publish lock setup
 
 reproduce: $(READY)
 	$(BIN)/snakemake --cores all
 
 smoke: $(READY)
 	$(BIN)/snakemake --cores all --configfile config/smoke.yaml
+
+# What moved against the published results, and whether it may; STUDY=smoke for those of `make smoke`.
+STUDY ?= default
+drift: $(READY)
+	$(BIN)/python workflow/scripts/drift.py $(STUDY)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
@@ -37,10 +42,10 @@ lint: $(READY)
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/search_cost.py config/search.yaml
 
-# After `make reproduce`, when results are meant to have moved: they become the ones that
-# `dvc diff` compares with, and docs/RESULTS.md shows them.
-publish: $(READY)
-	$(BIN)/dvc commit --quiet --force reproduce
+# When results are meant to have moved: those of the smoke study, and of the default study where it
+# ran, become the ones that `make drift` compares with and that README.md and docs/ show.
+publish: smoke
+	$(BIN)/dvc commit --quiet --force smoke $(if $(wildcard results/default/metrics.json),reproduce)
 	$(BIN)/dvc push --quiet
 	$(BIN)/python workflow/scripts/publish.py
 

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hetspike"
 
 # from left to right; a package stands behind its modules, since it gathers them
 ORDER_IN_WORDS = """
-    errors config names spacing
+    errors files config names spacing
     events.recordings events.frozen events.simulator events.embedded
     events.archives events.formats events.splits events.recorded events.displayed events
     frames samples container model linear levels quantizer checkpoint sizes energy packing engine
@@ -20,7 +20,7 @@ ORDER_IN_WORDS = """
     evaluate stats comparison costs tables present
     figures.style figures.samples figures.training figures.accuracy figures.layers figures.energy
     figures
-    claims flow report study estimate
+    claims flow report drift study estimate
     exchange api cli
 """
 ORDER = ORDER_IN_WORDS.split()

@@ -142,10 +142,16 @@ def published(stage: str) -> dict[str, bytes]:
     return contents
 
 
-def test_what_the_default_study_makes_is_what_is_published():
-    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["reproduce"]
-    named = {name for entry in stage["outs"] + stage["metrics"] for name in entry}
-    assert named == published("reproduce").keys()
+def test_what_the_stages_name_is_what_is_published():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert stages.keys() == {"reproduce", "smoke"}
+    for stage, content in stages.items():
+        named = {name for entry in content["outs"] + content["metrics"] for name in entry}
+        assert named == published(stage).keys()
+
+
+def test_every_dataset_of_the_default_study_is_pictured():
+    named = published("reproduce")
     study = parse_study(yaml.safe_load((ROOT / "config/default.yaml").read_text()))
     figures = {f"figures/samples-{name}.png" for name in study.datasets}
     assert figures <= {name.removeprefix("results/default/") for name in named}

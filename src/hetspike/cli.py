@@ -4,7 +4,6 @@ import argparse
 import json
 import logging
 import math
-import os
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from torch import Tensor
 from hetspike.api import check_counts, run
 from hetspike.checkpoint import load_trained
 from hetspike.errors import UserError
+from hetspike.files import beside
 from hetspike.names import FLOAT
 from hetspike.packing import EXAMPLES, Packed, load_packed, pack, read
 from hetspike.samples import Samples, StoredFrames
@@ -166,15 +166,11 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write beside `path`, then take its name: nobody sees half a file."""
-    part = path.with_name(f".part-{path.name}")
     try:
-        part.write_bytes(data)
-        os.replace(part, path)
+        with beside(path) as part:
+            part.write_bytes(data)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}: name a file that can be written") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ rule tables:
         layers=RESULTS / "tables/layers.csv",
         events=RESULTS / "tables/events.csv",
         metrics=RESULTS / "metrics.json",
+        machine=RESULTS / "machine.json",
     log:
         RESULTS / "logs/tables.log",
     conda:

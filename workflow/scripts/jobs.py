@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hetspike.errors import UserError
+from hetspike.files import beside
 
 TOOK = "took "  # begins the last line of the log of a job that ended well
 
@@ -46,17 +46,6 @@ def seconds_of(log: Path) -> float | None:
     if not log.exists() or not (lines := log.read_text().splitlines()):
         return None
     return float(lines[-1][len(TOOK) : -2]) if lines[-1].startswith(TOOK) else None
-
-
-@contextmanager
-def beside(path: str | Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the name `path` when all is written."""
-    part = Path(path).with_name(f".part-{Path(path).name}")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_text(path: str, text: str) -> None:

@@ -35,13 +35,16 @@ def show(study: str, tables: tuple[str, ...], page: str, about: str) -> None:
     write_text(f"docs/{page}", "\n\n".join(section.strip() for section in sections) + "\n")
 
 
-show(
-    "default",
-    DEFAULT,
-    "RESULTS.md",
-    "Written by `make publish` from what `make reproduce` computed; not edited by hand. The tables "
-    "as csv and LaTeX: `dvc pull`.",
-)
+if Path("results/default/tables").is_dir():
+    show(
+        "default",
+        DEFAULT,
+        "RESULTS.md",
+        "Written by `make publish` from what `make reproduce` computed; not edited by hand. The "
+        "tables as csv and LaTeX: `dvc pull`.",
+    )
+    readme = Path("README.md").read_text()
+    write_text("README.md", MARKED.sub(lambda _: table("default", "summary"), readme))
 if Path("results/search/tables").is_dir():
     show(
         "search",
@@ -51,5 +54,3 @@ if Path("results/search/tables").is_dir():
         "Written by `make publish` from what `snakemake --cores 2 --configfile config/search.yaml` "
         "computed; not edited by hand.",
     )
-readme = Path("README.md").read_text()
-write_text("README.md", MARKED.sub(lambda _: table("default", "summary"), readme))

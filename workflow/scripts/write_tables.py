@@ -3,6 +3,7 @@
 import pandas as pd
 import yaml
 from jobs import job, read_json, write_json, write_text
+from machine import machine_class
 
 from hetspike.claims import claims_table, energy_claims_table, paper_table, parse_claims
 from hetspike.comparison import ablation_table, comparison_table
@@ -78,4 +79,5 @@ with job(snakemake) as say:
     write_text(snakemake.output.layers, to_csv(named(layers)))
     write_text(snakemake.output.events, to_csv(named(events)))
     write_json(snakemake.output.metrics, metrics(named(results)))
+    write_json(snakemake.output.machine, machine_class())
     say(", ".join(f"{n} {verdict}" for verdict, n in verdicts["verdict"].value_counts().items()))

@@ -1,0 +1,291 @@
+"""What moved against published numbers: judged as a function, and through `make drift`."""
+
+import json
+import shutil
+import subprocess
+import sys
+from math import inf
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from test_repository import published
+from test_workflow import ROOT, copy_project
+
+from hetspike.drift import EXACT, Tolerances, metrics_table, moves
+from hetspike.errors import UserError
+
+SHIPPED = Tolerances(**yaml.safe_load((ROOT / "config/tolerances.yaml").read_text()))
+LIMITS = Tolerances.model_validate(
+    {
+        "tolerances": [
+            {"measures": ["accuracy_sd"], "absolute": 3, "why": "first"},
+            {"measures": ["accuracy*"], "absolute": 2, "relative": 0.01, "why": "second"},
+            {"measures": ["words.*"], "absolute": inf, "why": "anything goes"},
+        ]
+    }
+)
+TABLE = pd.DataFrame(
+    {
+        "dataset": ["sim-a", "sim-a", "sim-b"],
+        "cell": ["float", "pot-3", "float"],
+        "accuracy": [90.0, 50.0, 80.0],
+        "accuracy_sd": [1.0, 1.0, 1.0],
+        "paper": [float("nan"), 97.57, float("nan")],
+    }
+)
+
+
+def doctored(row: int, column: str, value: object) -> pd.DataFrame:
+    table = TABLE.astype({column: object})
+    table.loc[row, column] = value
+    return table
+
+
+def test_the_distance_and_its_limit_by_hand():
+    # 2 points and one per cent of 50: 2.5, however it is moved
+    (move,) = moves({"results": TABLE}, {"results": doctored(1, "accuracy", 52.5)}, LIMITS)
+    assert move == ("results", "sim-a pot-3", "accuracy", 50.0, 52.5, 2.5, 2.5)
+    assert not move.beyond
+    (move,) = moves({"results": TABLE}, {"results": doctored(1, "accuracy", 47.4)}, LIMITS)
+    assert move.moved == pytest.approx(2.6) and move.beyond
+
+
+def test_the_first_tolerance_that_names_a_measure_counts():
+    assert LIMITS.allowed("results", "accuracy_sd", 100.0) == 3
+    assert LIMITS.allowed("results", "accuracy_low", -100.0) == 3  # 2 + 1
+    assert LIMITS.allowed("words", "cell", "float") == inf
+    assert LIMITS.allowed("results", "cell", "float") == 0
+    assert EXACT.allowed("results", "accuracy", 90.0) == 0
+
+
+def test_the_worst_comes_first():
+    now = TABLE.assign(
+        accuracy=[90.5, 50.0, 84.2],  # 0.5 of 2.9, 4.2 of 2.8
+        accuracy_sd=[1.0, 3.7, 1.0],  # 2.7 of 3
+        paper=[float("nan"), 97.58, float("nan")],  # no tolerance
+    )
+    found = moves({"results": TABLE}, {"results": now}, LIMITS)
+    assert [(move.row, move.column, move.beyond) for move in found] == [
+        ("sim-a pot-3", "paper", True),
+        ("sim-b float", "accuracy", True),
+        ("sim-a pot-3", "accuracy_sd", False),
+        ("sim-a float", "accuracy", False),
+    ]
+
+
+def test_what_vanished_and_what_appeared_is_named_once():
+    now = TABLE.drop(index=1).drop(columns="paper").assign(gain=1.0)
+    now.loc[9] = ["sim-c", "float", 1.0, 1.0, 1.0]
+    now = now.astype({"accuracy": float})
+    found = moves({"results": TABLE, "sizes": TABLE}, {"results": now, "new": now}, LIMITS)
+    assert {move[:5] for move in found} == {
+        ("sizes", "", "", "there", "vanished"),
+        ("new", "", "", "", "appeared"),
+        ("results", "sim-a pot-3", "", "there", "vanished"),
+        ("results", "sim-c float", "", "", "appeared"),
+        ("results", "", "paper", "there", "vanished"),
+        ("results", "", "gain", "", "appeared"),
+    }
+    assert all(move.beyond for move in found)
+
+
+@pytest.mark.parametrize("value", [float("nan"), "pot-3"])
+def test_no_number_in_a_numbers_place_is_infinitely_far(value):
+    (move,) = moves({"results": TABLE}, {"results": doctored(0, "accuracy", value)}, LIMITS)
+    assert move.moved == inf and move.beyond
+
+
+def test_a_text_may_differ_where_a_tolerance_says_anything():
+    words = TABLE.assign(verdict=["supported", "inconclusive", "not run"])
+    now = words.assign(verdict=["supported", "supported", "not run"])
+    (move,) = moves({"words": words}, {"words": now}, LIMITS)
+    assert (move.published, move.found, move.beyond) == ("inconclusive", "supported", False)
+    assert moves({"claims": words}, {"claims": now}, LIMITS)[0].beyond
+
+
+def test_rows_may_change_places_but_not_be_alike():
+    assert moves({"results": TABLE}, {"results": TABLE[::-1]}, EXACT) == []
+    twice = pd.concat([TABLE, TABLE.tail(1)])
+    with pytest.raises(UserError, match="table results: two rows are the same"):
+        moves({"results": TABLE}, {"results": twice}, EXACT)
+
+
+numbers = st.floats(-1e6, 1e6)
+
+
+@given(st.lists(numbers, min_size=1, max_size=5), st.data())
+def test_exactly_what_was_changed_is_found(values, data):
+    table = pd.DataFrame({"cell": [f"row-{n}" for n in range(len(values))], "accuracy": values})
+    changed = data.draw(st.lists(numbers, min_size=len(values), max_size=len(values)))
+    now = table.assign(accuracy=changed)
+    found = moves({"t": table}, {"t": now}, EXACT)
+    different = {f"row-{n}" for n, value in enumerate(values) if value != changed[n]}
+    assert {move.row for move in found} == different
+    assert len(found) == len(different)
+
+
+def test_metrics_are_a_table_too():
+    nested = {"sim-a": {"float": {"accuracy": 90.0}, "pot-3": {"accuracy": 50.0, "drop": 4.0}}}
+    table = metrics_table(nested)
+    assert table[["dataset", "cell", "accuracy"]].values.tolist() == [
+        ["sim-a", "float", 90.0],
+        ["sim-a", "pot-3", 50.0],
+    ]
+    assert pd.isna(table["drop"][0]) and table["drop"][1] == 4.0
+
+
+def test_every_tolerance_is_of_something_published():
+    measures = {
+        name
+        for path, content in published("reproduce").items()
+        if path.endswith(".csv")
+        for column in content.decode().split("\n", 1)[0].split(",")
+        for name in (column, f"{Path(path).stem}.{column}")
+    }
+    for tolerance in SHIPPED.tolerances:
+        for pattern in tolerance.measures:
+            assert any(Path(name).match(pattern) for name in measures), pattern
+
+
+# Through the command line
+
+AT_HOME = {"processor": "that of the publication"}
+ELSEWHERE = {"processor": "another"}
+RESULTS = """dataset,cell,accuracy,effective_bits
+sim-a,float,90,32
+sim-a,pot-3,85,3
+"""
+STAGE = """stages:
+  smoke:
+    cmd: make smoke
+    outs:
+      - results/smoke/machine.json: {persist: true}
+      - results/smoke/tables/results.csv: {persist: true}
+      - results/smoke/tables/sizes.csv: {persist: true}
+    metrics:
+      - results/smoke/metrics.json: {persist: true}
+"""
+
+
+def write_results(project: Path, machine: dict[str, str] = AT_HOME, results: str = RESULTS) -> None:
+    folder = project / "results/smoke"
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    (folder / "tables/results.csv").write_text(results)
+    (folder / "tables/sizes.csv").write_text("dataset,cell,packed_bytes\nsim-a,float,650117\n")
+    (folder / "metrics.json").write_text(
+        '{"sim-a": {"float": {"accuracy": 90.0}, "pot-3": {"drop": 5.0}}}'
+    )
+    (folder / "machine.json").write_text(json.dumps(machine))
+
+
+def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=project, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def drift(project: Path, study: str = "smoke") -> tuple[int, list[str]]:
+    """`make drift` with this environment's packages -> exit code and lines of output."""
+    binaries = Path(sys.executable).parent
+    ready = ("-o", ".venv/.ready", f"BIN={binaries}")
+    done = run(project, "make", "--silent", *ready, "drift", f"STUDY={study}")
+    return done.returncode, done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that published a small study, without a cache."""
+    names = ("Makefile", "pyproject.toml", ".gitignore", "config", "workflow")
+    project = copy_project(ROOT, tmp_path_factory.mktemp("drift") / "project", *names)
+    (project / ".dvc").mkdir()
+    for name in (".dvc/config", ".dvc/.gitignore"):
+        shutil.copy(ROOT / name, project / name)
+    (project / "dvc.yaml").write_text(STAGE)
+    write_results(project)
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for command in (
+        ("git", "init", "--quiet"),
+        (sys.executable, "-m", "dvc", "commit", "--quiet", "--force", "smoke"),
+        (sys.executable, "-m", "dvc", "push", "--quiet"),
+        ("git", "add", "--all"),
+        ("git", *identity, "commit", "--quiet", "--message", "publish"),
+    ):
+        done = run(project, *command)
+        assert done.returncode == 0, done.stdout
+    return project
+
+
+@pytest.fixture
+def clone(published_once: Path, tmp_path: Path) -> Path:
+    """A fresh clone of it: nothing has run, nothing is cached."""
+    done = run(tmp_path, "git", "clone", "--quiet", str(published_once), "clone")
+    assert done.returncode == 0, done.stdout
+    return tmp_path / "clone"
+
+
+def test_nothing_moved(clone):
+    write_results(clone)
+    assert drift(clone) == (0, ["smoke: nothing moved, all 4 files are as published"])
+
+
+def test_within_tolerance_on_another_machine(clone):
+    write_results(clone, ELSEWHERE, RESULTS.replace("85", "82"))
+    code, lines = drift(clone)
+    assert code == 0, lines
+    assert "    results/smoke/tables/results.csv" in lines  # dvc diff
+    assert any("another class of machine" in line for line in lines)
+    (row,) = (line.split() for line in lines if line.split()[:1] == ["within"])
+    assert row == ["within", "results", "sim-a", "pot-3", "accuracy", "85", "82", "3", "5"]
+    assert lines[-1] == "smoke: 1 values moved, 0 beyond their tolerance"
+
+
+def test_nothing_may_move_on_the_same_machine(clone):
+    write_results(clone, AT_HOME, RESULTS.replace("85", "85.001"))
+    code, lines = drift(clone)
+    assert code != 0
+    assert any("same class" in line or "this class" in line for line in lines)
+    assert "smoke: 1 values moved, 1 beyond their tolerance" in lines
+
+
+def test_beyond_tolerance_and_a_table_that_is_missing(clone):
+    write_results(clone, ELSEWHERE, RESULTS.replace("85", "79").replace(",32", ",32.01"))
+    (clone / "results/smoke/tables/sizes.csv").unlink()
+    metrics = '{"sim-a": {"float": {"accuracy": 12.5}, "pot-3": {"drop": 5.0}}}'
+    (clone / "results/smoke/metrics.json").write_text(metrics)
+    code, lines = drift(clone)
+    assert code != 0
+    judged = [line.split() for line in lines if line.split()[:1] in (["BEYOND"], ["within"])]
+    assert judged == [  # the worst first
+        ["BEYOND", "sizes", "there", "vanished", "inf", "0"],
+        ["BEYOND", "metrics", "sim-a", "float", "accuracy", "90.0", "12.5", "77.5", "5"],
+        ["BEYOND", "results", "sim-a", "pot-3", "accuracy", "85", "79", "6", "5"],
+        ["within", "results", "sim-a", "float", "effective_bits", "32", "32.01", "0.01", "0.06"],
+    ]
+    assert any("sim-a.float.accuracy" in line and "-77.5" in line for line in lines)  # dvc
+    assert "smoke: 4 values moved, 3 beyond their tolerance" in lines
+
+
+def complaint(project: Path, study: str = "smoke") -> str:
+    """What `make drift` says in its one line, beside make's own."""
+    code, lines = drift(project, study)
+    assert code != 0
+    (line,) = (line for line in lines if not line.startswith("make"))
+    return line
+
+
+def test_what_cannot_be_compared_is_one_line(clone):
+    assert complaint(clone, "other").startswith(
+        "hetspike: drift: nothing of a study 'other' is published"
+    )
+    assert complaint(clone) == (
+        "hetspike: drift: results/smoke holds no results: run the study first"
+    )
+    write_results(clone, results="")
+    lines = drift(clone)[1]
+    assert "hetspike: drift: results/smoke/tables/results.csv is damaged" in "\n".join(lines)
+    shutil.rmtree(clone / ".git")
+    assert "published results cannot be read" in complaint(clone)

@@ -1,0 +1,97 @@
+"""Show what moved against the published results of a study; exit with 1 where it may not have.
+
+Run by `make drift` and, for another study than the default one, `make drift STUDY=smoke`.
+"""
+
+import json
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from dvc.api import DVCFileSystem
+from dvc.exceptions import DvcException
+
+from hetspike.config import checked
+from hetspike.drift import EXACT, Move, Tolerances, metrics_table, moves
+from hetspike.errors import UserError
+
+TOLERANCES = "config/tolerances.yaml"
+SHOWN = 40  # the worst; nobody reads a thousand
+
+
+def published_files(folder: Path) -> dict[str, bytes]:
+    """What the last commit publishes under a folder, from the store in this repository."""
+    try:
+        committed = DVCFileSystem(rev="HEAD")
+        return {name: committed.read_bytes(name) for name in committed.find(str(folder))}
+    except (DvcException, OSError) as error:
+        raise UserError(f"published results cannot be read: {error}: use a git clone") from None
+
+
+def tables(files: dict[str, bytes]) -> dict[str, pd.DataFrame]:
+    """The numbers among the files, by the names of their tables."""
+    found = {}
+    for name, content in files.items():
+        try:
+            if name.endswith(".csv"):
+                found[Path(name).stem] = pd.read_csv(BytesIO(content))
+            elif name.endswith("metrics.json"):
+                found["metrics"] = metrics_table(json.loads(content))
+        except ValueError:
+            raise UserError(f"{name} is damaged: delete it and run the study again") from None
+    return found
+
+
+def tolerances(published: dict[str, bytes], found: dict[str, bytes], machine: str) -> Tolerances:
+    """How far numbers may lie apart: not at all where both are of one class of machine."""
+    if found.get(machine) == published.get(machine, b""):
+        print("\nPublished from this class of machine: nothing may move.")
+        return EXACT
+    where = json.loads(published.get(machine, b'{"class": "not recorded"}'))
+    print(f"\nPublished from another class of machine ({', '.join(where.values())}): ", end="")
+    print(f"tolerances of {TOLERANCES}.")
+    return checked(Tolerances, yaml.safe_load(Path(TOLERANCES).read_text()), TOLERANCES)
+
+
+def shown(moved: list[Move]) -> str:
+    table = pd.DataFrame(moved[:SHOWN], columns=Move._fields)
+    for column in ("moved", "allowed"):
+        table[column] = [f"{value:.3g}" for value in table[column]]
+    table.insert(0, "", ["BEYOND" if move.beyond else "within" for move in moved[:SHOWN]])
+    more = f"\n... and {len(moved) - SHOWN} more" if len(moved) > SHOWN else ""
+    return table.to_string(index=False) + more
+
+
+def main(study: str) -> None:
+    folder = Path("results") / study
+    published = published_files(folder)
+    if not published:
+        raise UserError(f"nothing of a study '{study}' is published: run it, then `make publish`")
+    found = {name: Path(name).read_bytes() for name in published if Path(name).is_file()}
+    if not found:
+        raise UserError(f"{folder} holds no results: run the study first")
+    if found == published:
+        print(f"{study}: nothing moved, all {len(found)} files are as published")
+        return
+    for command in (
+        ["fetch", "--quiet", *published],
+        ["diff", "--targets", *published],
+        ["metrics", "diff", "--targets", f"{folder}/metrics.json"],
+    ):
+        subprocess.run([sys.executable, "-m", "dvc", *command], check=True)
+    limits = tolerances(published, found, f"{folder}/machine.json")
+    moved = moves(tables(published), tables(found), limits)
+    beyond = sum(move.beyond for move in moved)
+    if moved:
+        print(shown(moved))
+    print(f"{study}: {len(moved)} values moved, {beyond} beyond their tolerance", flush=True)
+    sys.exit(1 if beyond else 0)
+
+
+try:
+    main(sys.argv[1])
+except UserError as error:
+    sys.exit(f"hetspike: drift: {error}")
