@@ -118,6 +118,7 @@ def changed(path: str, value: object) -> dict:
         ("qat.epochs", 0, "key 'qat.epochs': .* greater than 0, not 0"),
         ("qat.label_smoothing", 1.5, "key 'qat.label_smoothing'"),
         ("seeds", [], "key 'seeds'"),
+        ("kernels", "quick", "key 'kernels': .*'fastest' or 'portable', not 'quick'"),
         ("study", "../elsewhere", "key 'study'"),
         ("float_training", None, "key 'float_training' is missing: add it"),
     ],
@@ -143,7 +144,7 @@ def test_searches_name_their_rows_draws_and_counterparts():
 def test_studies_that_share_networks_agree_on_what_both_name():
     search = yaml.safe_load((CONFIG / "search.yaml").read_text())
     assert search["shares"] == DEFAULT["study"]
-    for key in ("datasets", "float_training", "qat", "boundary_layers", "candidates"):
+    for key in ("kernels", "datasets", "float_training", "qat", "boundary_layers", "candidates"):
         assert search[key] == DEFAULT[key]
     for name, plan in DEFAULT["searches"].items():
         ours = {key: value for key, value in search["searches"][name].items() if key != "budgets"}
@@ -171,6 +172,7 @@ def test_a_fingerprint_tells_what_made_a_network_and_not_what_it_is_called():
         }
 
     assert after("seeds", [7, 8, 9]) == set()
+    assert after("kernels", "portable") == set()  # what was asked for, not where it ran
     assert after("searches.dnas.budgets", [3.14, 3]) == {"dnas-3"}
     assert after("searches.dnas.settings.penalty", 2.0) == {"dnas-3.14"}
     assert after("qat.epochs", 6) == cells.keys() - {"float"}

@@ -234,6 +234,19 @@ def test_verdicts_follow_from_the_results(finished):
     assert {verdict for *_, verdict in verdicts} > {"not run"}  # some are judged
 
 
+@pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),
+    reason="no x86-64 server: that its jobs are told which instructions to take is not checked",
+)
+@long_run
+def test_portable_kernels_reach_the_jobs(finished):
+    assert SMOKE["kernels"] == "portable"
+    about = json.loads((finished / "results/smoke/machine.json").read_text())
+    assert about["kernels"] == "portable"
+    assert about["instructions"] == "AVX2 X86_V3"  # what torch and numpy said in the job
+    assert "processor" not in about
+
+
 @long_run
 def test_no_rule_before_evaluate_takes_test_recordings(finished):
     summary = output_of(finished, "--detailed-summary", "--configfile", "config/smoke.yaml")
@@ -333,6 +346,12 @@ def test_a_second_run_has_nothing_to_do(moved):
     again = output_of(moved, "--cores", "1", "--configfile", "config/smoke.yaml")
     assert "Nothing to be done" in again
     assert results(moved) == before
+
+
+@long_run
+def test_other_kernels_make_everything_anew(moved):
+    everything = planned(copy_project(moved, moved.parent / "afresh"))
+    assert planned(moved, write_study(moved, SMOKE | {"kernels": "fastest"})) == everything
 
 
 REPORT = {"tables": 1, "figures": 1, "report": 1}

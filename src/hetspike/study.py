@@ -123,6 +123,11 @@ class Study(Settings):
         description="study in whose folder recordings, networks and searches are kept and found; "
         "what the two studies both name must have the same settings",
     )
+    kernels: Literal["fastest", "portable"] = Field(
+        "fastest",
+        description="instructions to compute with: all that a machine has, or those that every "
+        "x86-64 server has, for the same bits on each; no part of what a network is",
+    )
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(check_once)]
     datasets: Annotated[
         dict[Annotated[str, one_of("dataset", DATASETS)], DatasetPlan], Field(min_length=1)

@@ -48,6 +48,17 @@ try:
 except UserError as error:
     sys.exit(f"hetspike: {error}")
 
+# The same instructions on every x86-64 server. Of MKL's only the compatible ones are alike: it takes
+# no other wish on processors that are not Intel's.
+if STUDY.kernels == "portable":
+    os.environ |= {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_CBWR": "COMPATIBLE",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    }
+
 DATASETS = list(STUDY.datasets)
 # One job at a time has it, whatever --cores is: see profiles/default. Not asked of torch, whose
 # import would cost every job two seconds.

@@ -68,6 +68,7 @@ rule events:
         "../../environment.yml"
     params:
         source=source,
+        kernels=STUDY.kernels,  # other ones make all anew, and all starts here
     script:
         "../scripts/make_events.py"
 

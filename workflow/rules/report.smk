@@ -30,6 +30,7 @@ rule tables:
         "../../environment.yml"
     params:
         folder=RESULTS / "tables",
+        kernels=STUDY.kernels,
         tables=TABLES,
         labels=LABELS,
         qat=STUDY.qat,

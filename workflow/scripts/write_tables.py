@@ -79,5 +79,5 @@ with job(snakemake) as say:
     write_text(snakemake.output.layers, to_csv(named(layers)))
     write_text(snakemake.output.events, to_csv(named(events)))
     write_json(snakemake.output.metrics, metrics(named(results)))
-    write_json(snakemake.output.machine, machine_class())
+    write_json(snakemake.output.machine, machine_class(snakemake.params.kernels))
     say(", ".join(f"{n} {verdict}" for verdict, n in verdicts["verdict"].value_counts().items()))

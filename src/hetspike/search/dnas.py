@@ -20,7 +20,7 @@ from hetspike.config import DnasSettings
 from hetspike.quantizer import Choice, Quantizer, quantizable_layers, quantize
 from hetspike.samples import Samples
 from hetspike.search.space import Space
-from hetspike.train import adamw, set_rate
+from hetspike.train import FUSED, adamw, set_rate
 
 
 class MixedWeight(nn.Module):
@@ -76,7 +76,7 @@ def search(
             scales = [quantizer.log_scale for quantizer in mixtures[-1].quantizers]
             weight_optimizer.add_param_group({"params": scales, "weight_decay": 0.0})
     logits: list[Tensor] = [mixture.logits for mixture in mixtures]
-    logit_optimizer = torch.optim.Adam(logits, lr=settings.logit_learning_rate)
+    logit_optimizer = torch.optim.Adam(logits, lr=settings.logit_learning_rate, fused=FUSED)
 
     shares = torch.tensor([n / space.total for n in space.weights.values()])
     widths = torch.tensor([float(choice.bits) for choice in space.candidates])
