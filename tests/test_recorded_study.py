@@ -37,6 +37,7 @@ from test_workflow import (
 
 from hetspike.events.archives import Archive
 from hetspike.events.recorded import CIFAR_CLASSES
+from hetspike.samples import StoredFrames
 
 
 def drawn(label: int, classes: int, sensor: tuple[int, int], number: int) -> list[Event]:
@@ -340,7 +341,7 @@ def test_the_other_archives_of_the_same_datasets_become_frames(project):
             "dvs-gesture": {"protocol": "preprocessed-264", "validation": 0.1},
         }
     )
-    wanted = [f"results/recorded/frames/{name}/test.npz" for name in study["datasets"]]
+    wanted = [f"results/recorded/frames/{name}/test.zip" for name in study["datasets"]]
     with serving() as server:
         point(project, server, archives)
         said = output_of(
@@ -348,14 +349,14 @@ def test_the_other_archives_of_the_same_datasets_become_frames(project):
         )
     assert [said.count(f"fetch {name}: ") for name in archives] == [1, 1]
     for path, classes, count in zip(wanted, (10, 11), (10, 12), strict=True):
-        with np.load(project / path) as arrays:
-            columns = arrays["frames"].sum((0, 1, 2, 3)) > 0
-            assert columns.all()
-            for frames, label in zip(arrays["frames"], arrays["labels"], strict=True):
-                seen = np.flatnonzero(frames.sum((0, 1, 2)))
-                assert label * 128 // classes <= seen.min()
-                assert seen.max() < (label + 1) * 128 // classes
-            assert len(arrays["labels"]) == count
+        with (project / path).open("rb") as file:
+            stored = StoredFrames(file, path)
+        assert (stored[:].sum((0, 1, 2, 3)) > 0).all()
+        for frames, label in zip(stored, stored.labels.tolist(), strict=True):
+            seen = frames.sum((0, 1, 2)).nonzero()
+            assert label * 128 // classes <= seen.min()
+            assert seen.max() < (label + 1) * 128 // classes
+        assert len(stored.labels) == count
 
 
 # What bad archives say
