@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from jobs import beside, job, write_text
-from splits import read_split
+from splits import md5_of, read_split
 from tqdm import tqdm
 
 from hetspike.events.recordings import SPLITS
@@ -39,7 +39,7 @@ with job(snakemake) as say:
                 "events": sum(events),
                 "classes": len(recordings.classes),
                 "sensor": "x".join(map(str, recordings.sensor_size)),
-                "md5": hashlib.md5(Path(snakemake.input[split]).read_bytes()).hexdigest(),
+                "md5": md5_of(snakemake.input[split]),
                 **listed,
             }
         )
