@@ -59,8 +59,14 @@ def published() -> Claims:
 @pytest.fixture
 def results() -> pd.DataFrame:
     return pd.DataFrame(
-        [("sim-a", "dnas-3", 0.4, -0.6, 0.9), ("sim-a", "float-tuned", *[math.nan] * 3)],
-        columns=["dataset", "cell", "drop", "drop_low", "drop_high"],
+        [
+            ("sim-a", "dnas-3", 0.4, -0.6, 0.9, 10.5, 10.0),
+            ("sim-a", "float-tuned", *[math.nan] * 3, 10.1, 10.0),
+        ],
+        columns=[
+            *("dataset", "cell", "drop", "drop_low", "drop_high"),
+            *("accuracy_low", "chance"),
+        ],
     )
 
 
@@ -115,6 +121,20 @@ def test_claims_table_by_hand(results):
         ],
         ["C2", CLAIM["sentence"], "not-run-yet", "dnas-3", "", "at most 1 pp", "not run"],
     ]
+
+
+@pytest.mark.parametrize(("chance", "expected"), [(10.0, "supported"), (10.1, "inconclusive")])
+def test_who_guesses_has_nothing_to_lose(results, chance, expected):
+    table = claims_table(
+        parse_claims(document(), "claims.yaml"), results.assign(chance=chance)
+    ).set_index("dataset")
+    assert table.loc["sim-a", "verdict"] == expected
+    assert table.loc["not-run-yet", "verdict"] == "not run"
+
+
+def test_chance_says_nothing_about_sizes():
+    of_size = claim(at_most=3.67).model_copy(update={"measure": "effective_bits"})
+    assert verdict(of_size, (3.0, 3.1), learnt=False) == "supported"
 
 
 def test_conditions_in_words():
@@ -239,6 +259,7 @@ def test_claims_on_energy_stand_side_by_side():
     ]
     row = [0.4, -0.6, 0.9, 1.0, 0.99, 1.01, 9.0, 7.9, 10.0]
     results = pd.DataFrame([("sim-a", "dnas-3", *row)], columns=["dataset", "cell", *columns])
+    results = results.assign(accuracy_low=80.0, chance=10.0)
     table = energy_claims_table(claims, claims_table(claims, results))
     assert list(table.columns) == ["dataset", "cell", "expected", "field", "ops"]
     assert table.values.tolist() == [

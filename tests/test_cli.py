@@ -253,6 +253,17 @@ def test_integers_refuse_layers_in_float(tmp_path):
         main(["run", str(tmp_path / "float"), str(tmp_path / "frames.npz")])
 
 
+def test_a_reader_who_has_seen_enough_is_no_error(shipped):
+    command = [COMMAND, "inspect", "net"]
+    with subprocess.Popen(
+        command, cwd=shipped, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()  # as `| head` does, long before the first line
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
 def test_help_names_the_commands(tmp_path):
     done = hetspike("--help", cwd=tmp_path)
     assert done.returncode == 0

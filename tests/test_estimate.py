@@ -7,7 +7,8 @@ import torch
 import yaml
 
 from hetspike.config import Network
-from hetspike.estimate import EVALUATION, Expected, estimate, expected, measured, passes
+from hetspike.estimate import EVALUATION, estimate, measured, passes
+from hetspike.events.published import Extent, extent
 from hetspike.study import parse_study
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +21,7 @@ def study_of(name: str, **changes):
 
 def test_passes_by_hand():
     study = study_of("smoke")
-    counts = Expected(144, 33, 66, (32, 32))
+    counts = Extent(144, 33, 66, (32, 32))
     # 5 epochs of float training; 5 rows tuned for an epoch each; fisher looks at 64 recordings
     # with gradients, dnas trains for one epoch and does not validate
     by_hand = 5 * (3 * 144 + 33) + 5 * (3 * 144 + 33) + 3 * 64 + 3 * 144
@@ -50,11 +51,11 @@ def test_passes_by_hand():
     ],
 )
 def test_recordings_that_a_dataset_will_have(dataset, source, counts):
-    assert expected(dataset, source) == Expected(*counts)
+    assert extent(dataset, source) == Extent(*counts)
 
 
 def test_a_dataset_of_unknown_size_is_said_to_be_one():
-    assert expected("mine", {"folder": "somewhere"}) is None
+    assert extent("mine", {"folder": "somewhere"}) is None
 
 
 def test_a_larger_network_takes_more_memory():

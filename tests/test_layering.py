@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hetspike"
 # from left to right; a package stands behind its modules, since it gathers them
 ORDER_IN_WORDS = """
     errors files config names spacing
-    events.recordings events.frozen events.simulator events.embedded
+    events.recordings events.published events.frozen events.simulator events.embedded
     events.archives events.formats events.splits events.recorded events.displayed events
     frames samples container model linear levels quantizer checkpoint sizes energy packing engine
-    effort augmentation train
+    history effort augmentation train
     search.space search.random search.sensitivity search.fisher search.dnas search
     evaluate stats comparison costs tables present
     figures.style figures.samples figures.training figures.accuracy figures.layers figures.energy

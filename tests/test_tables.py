@@ -106,11 +106,18 @@ def test_rows_follow_the_predictions_and_the_study(results):
     assert list(zip(results["dataset"], results["cell"], strict=True)) == expected
 
 
+def test_chance_is_the_share_of_the_commonest_class(predictions, costs):
+    labels = predictions["recording"].map({0: 3, 1: 1, 2: 3, 3: 3})
+    results = results_table(predictions.assign(label=labels), costs, CELLS, PAPER)
+    assert set(results["chance"]) == {75.0}
+
+
 def test_results_by_hand(results):
     row = results.query("dataset == 'sim-a'").set_index("cell").loc["dnas-3"]
     assert (row["method"], row["setting"], row["n"]) == ("dnas", 3.0, 2)
     assert row["accuracy"] == 62.5  # 3/4 and 2/4
     assert row["last_accuracy"] == 50.0
+    assert row["chance"] == 100.0  # all four have one label
     assert row["accuracy_sd"] == pytest.approx(12.5 * math.sqrt(2))
     assert row["drop"] == 25.0  # recording 2 lost under both seeds, nothing else
     assert row["drop_low"] == 0.0 and row["drop_high"] == 75.0

@@ -5,6 +5,7 @@ import io
 import math
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -13,16 +14,15 @@ from torch import nn
 
 from hetspike.augmentation import mix
 from hetspike.config import Augmentation, Distillation, Mixup, Recipe
+from hetspike.history import Epoch, selected
 from hetspike.samples import Samples
 from hetspike.train import (
-    Epoch,
     accuracy,
     adamw,
     distillation_loss,
     fit,
     logits_of,
     rate_at,
-    selected,
     set_rate,
 )
 
@@ -169,7 +169,7 @@ def test_what_is_kept_last_holds_the_weights_of_the_last_epoch():
     last.load_state_dict(states[-1])
     logits = logits_of(last, samples(1))
     assert accuracy(logits, samples(1).labels) == history[-1].validation_accuracy
-    best = states[selected(history)]
+    best = states[selected(pd.DataFrame(history)).name]
     assert all(torch.equal(each, best[name]) for name, each in model.state_dict().items())
 
 
@@ -184,7 +184,7 @@ def test_the_first_of_equal_epochs_is_selected():
             (5, 0.0, 0.7),
         ]
     ]
-    assert selected(epochs) == 2
+    assert selected(pd.DataFrame(epochs[::-1]))["epoch"] == 3
 
 
 def test_cooldown_stays_at_the_final_rate():

@@ -30,10 +30,15 @@ def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def judged(claim: dict[str, Any], row: dict[str, str] | None) -> str:
-    """The verdict on one row of a results.csv."""
+def judged(
+    claim: dict[str, Any], row: dict[str, str] | None, reference: dict[str, str] | None
+) -> str:
+    """The verdict on one row of a results.csv, the reference's row being another of its dataset."""
     if row is None:
         return "not run"
+    assert reference is not None
+    if claim["measure"] == "drop" and float(reference["accuracy_low"]) <= float(row["chance"]):
+        return "inconclusive"
     low, high = (float(row[f"{claim['measure']}_{end}"]) for end in ("low", "high"))
     if "at_most" in claim:
         limit = claim["at_most"] + claim["tolerance"]
@@ -48,7 +53,11 @@ def all_judged(results: list[dict[str, str]]) -> list[tuple[str, str, str]]:
     """(claim, dataset, verdict) for every claim and dataset of config/claims.yaml."""
     cells = {(row["dataset"], row["cell"]): row for row in results}
     return [
-        (claim["id"], dataset, judged(claim, cells.get((dataset, claim["cell"]))))
+        (
+            claim["id"],
+            dataset,
+            judged(claim, *(cells.get((dataset, cell)) for cell in (claim["cell"], "float-tuned"))),
+        )
         for claim in CLAIMS["claims"]
         for dataset in claim["datasets"]
     ]

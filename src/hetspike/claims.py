@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from hetspike.config import Settings, checked
 from hetspike.errors import UserError
+from hetspike.names import FLOAT_TUNED
 from hetspike.present import with_spread
 from hetspike.tables import MEASURES
 
@@ -96,14 +97,17 @@ def paper_table(claims: Claims) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def verdict(claim: Claim, measured: tuple[float, float] | None) -> Verdict:
+def verdict(claim: Claim, measured: tuple[float, float] | None, *, learnt: bool = True) -> Verdict:
     """Judge the measured interval, or None where the study has no such row.
 
     Supported where the whole interval satisfies the condition, not supported where none of it
-    does, inconclusive where it straddles.
+    does, inconclusive where it straddles, and for a drop from a reference that has not `learnt`:
+    who guesses has nothing to lose.
     """
     if measured is None:
         return "not run"
+    if claim.measure == "drop" and not learnt:
+        return "inconclusive"
     low, high = measured
     lowest, highest = claim.bounds
     if lowest <= low and high <= highest:
@@ -116,10 +120,13 @@ def verdict(claim: Claim, measured: tuple[float, float] | None) -> Verdict:
 def claims_table(claims: Claims, results: pd.DataFrame) -> pd.DataFrame:
     """id, sentence, dataset, cell, measured, expected, verdict: one row per claim and dataset.
 
-    results: `tables.results_table`. Raises UserError where a row lacks the measure, as the
-    reference lacks a drop from itself.
+    results: `tables.results_table`. The reference of a dataset has learnt where the interval of its
+    accuracy lies above chance. Raises UserError where a row lacks the measure, as the reference
+    lacks a drop from itself.
     """
     rows = {(row["dataset"], row["cell"]): row for row in results.to_dict("records")}
+    above_chance = results["accuracy_low"] > results["chance"]
+    learnt = set(results.loc[above_chance & (results["cell"] == FLOAT_TUNED), "dataset"])
     table = []
     for claim in claims.claims:
         for dataset in claim.datasets:
@@ -142,7 +149,7 @@ def claims_table(claims: Claims, results: pd.DataFrame) -> pd.DataFrame:
                     "cell": claim.cell,
                     "measured": shown,
                     "expected": claim.expected,
-                    "verdict": verdict(claim, measured),
+                    "verdict": verdict(claim, measured, learnt=dataset in learnt),
                 }
             )
     return pd.DataFrame(table)

@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import math
+import os
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -59,8 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
     try:
         given.do(given)
+        sys.stdout.flush()
     except UserError as error:
         sys.exit(f"hetspike: {error}")
+    except BrokenPipeError:  # who reads has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _pack(network: Path, out: Path, frames: Path) -> None:

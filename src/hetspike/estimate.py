@@ -6,7 +6,6 @@ how long one takes is measured on noise of the same size.
 """
 
 import time
-from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from hetspike.config import DnasSettings, Network, SensitivitySettings
 from hetspike.effort import PASSES_WITH_GRADIENT, training_passes
+from hetspike.events.published import Extent, extent
 from hetspike.model import Spikformer
 from hetspike.search import SEARCHES
 from hetspike.study import Study
@@ -30,15 +30,6 @@ DENSITY = 0.1  # events a pixel and step, of the noise; time hardly depends on i
 COMPRESSED = 0.25  # bytes on disk a count, of N-MNIST's and of simulated frames at most
 
 
-class Expected(NamedTuple):
-    """Recordings in each split, pixels along x and y."""
-
-    train: int
-    validation: int
-    test: int
-    sensor: tuple[int, int]
-
-
 class Speed(NamedTuple):
     """Of one network on one device."""
 
@@ -46,34 +37,7 @@ class Speed(NamedTuple):
     memory: float  # bytes a recording of a training batch, kept from forward to backward
 
 
-def expected(dataset: str, source: Mapping[str, Any]) -> Expected | None:
-    """What a dataset will hold, by its publication and its configuration; None where unknown."""
-
-    def shared(recordings: int, test: int, sensor: tuple[int, int]) -> Expected:
-        validation = round(source["validation"] * (recordings - test))
-        return Expected(recordings - test - validation, validation, test, sensor)
-
-    match dataset:
-        case "nmnist":
-            kept = source["validation"]
-            return Expected(60_000 - kept, kept, 10_000, (34, 34))
-        case "n-caltech101":
-            size = source.get("size", 128)
-            return shared(8_709, 871, (size, size))
-        case "cifar10-dvs":
-            return shared(10_000, 1_000, (128, 128))
-        case "dvs-gesture":
-            original = source["protocol"] == "original-288"
-            return shared(*((1_464, 288) if original else (1_341, 264)), (128, 128))
-        case "sim-orbit-cifar10":
-            images, size = source.get("per_class", 1000), source.get("size", 128)
-            return shared(10 * images, images, (size, size))
-    if not {"train", "validation", "test"} <= {*source}:
-        return None
-    return Expected(source["train"], source["validation"], source["test"], (32, 32))
-
-
-def passes(study: Study, dataset: str, counts: Expected) -> tuple[float, float]:
+def passes(study: Study, dataset: str, counts: Extent) -> tuple[float, float]:
     """Passes of trainings and searches, and of test recordings, for one seed."""
     recordings = counts.train, counts.validation
     trained = training_passes(study.float_training_of(dataset), *recordings)
@@ -129,7 +93,7 @@ def estimate(study: Study, workers: int) -> pd.DataFrame:
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
     for dataset, plan in study.datasets.items():
-        counts = expected(dataset, plan.source)
+        counts = extent(dataset, plan.source)
         if counts is None:
             rows.append({"dataset": dataset})
             continue

@@ -393,7 +393,8 @@ def claims_caption(claims: pd.DataFrame) -> str:
         "Claims of the paper (arXiv 2412.05505), on its own datasets and on the simulated "
         "stand-ins that keep their protocols. A verdict judges the whole interval in brackets: "
         "supported where all of it satisfies the claim, not supported where none of it does, "
-        "inconclusive where it straddles, not run where there are no results."
+        "inconclusive where it straddles, or where the network that an accuracy is lost against "
+        "does no better than chance; not run where there are no results."
     )
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from hetspike.energy import ENERGY_VIEWS
+from hetspike.history import selected
 from hetspike.names import FLOAT, FLOAT_TUNED, LINEAR
 from hetspike.stats import accuracies
 
@@ -31,7 +32,7 @@ MEASURES = {
 }
 RESULT_COLUMNS = (
     *("dataset", "cell", "method", "setting"),
-    *("accuracy", "accuracy_sd", "n", "last_accuracy"),
+    *("accuracy", "accuracy_sd", "n", "last_accuracy", "chance"),
     *[f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")][1:],
     *("paper_dataset", "paper_accuracy", "paper_energy"),
 )
@@ -57,8 +58,9 @@ def results_table(
                  for its method
 
     last_accuracy is that of the last epoch, a mean over seeds, where accuracy is that of the epoch
-    which validation selected. `_low` and `_high` of accuracy and drop are bootstrap 95 % intervals
-    (`seed` draws them), those of sizes and energies the range over seeds.
+    which validation selected; chance is that of always answering the commonest class. `_low` and
+    `_high` of accuracy and drop are bootstrap 95 % intervals (`seed` draws them), those of sizes
+    and energies the range over seeds.
     """
     assert reference in set(cells["cell"]), "the reference is a cell of the study"
     tables = []
@@ -67,6 +69,8 @@ def results_table(
         measured = accuracies(predicted, reference=reference, seed=seed).join(costs.loc[dataset])
         right = predicted["last"].eq(predicted["label"])
         measured["last_accuracy"] = 100 * right.groupby(predicted["cell"]).mean()
+        labels = predicted.drop_duplicates("recording")["label"]
+        measured["chance"] = 100 * labels.value_counts(normalize=True).max()
         rows = cells.merge(measured, on="cell", how="left", validate="one_to_one")
         assert rows["accuracy"].notna().all(), "every cell of the study has predictions"
         tables.append(rows.assign(dataset=dataset))
@@ -81,23 +85,20 @@ LAST_EPOCHS = 10
 def epoch_table(epochs: pd.DataFrame) -> pd.DataFrame:
     """Test accuracies, percent, by the way of choosing an epoch: a row a dataset, means over seeds.
 
-    epochs  dataset, seed, epoch, validation_accuracy, validation_loss, test_accuracy
+    epochs  dataset, seed, test_accuracy and the fields of `history.Epoch`
 
-    selected is the study's own way, by validation; last and last_ten (their mean) choose nothing;
-    best takes the test split itself. optimism is best minus selected, its least and most a seed's.
+    selected is the study's own way, `history.selected`; last and last_ten (their mean) choose
+    nothing; best takes the test split itself. optimism is best minus selected, its least and most a
+    seed's.
     """
     rows = []
     for (dataset, seed), run in epochs.groupby(["dataset", "seed"], sort=False):
-        run = run.sort_values("epoch")
-        by_validation = run.sort_values(
-            ["validation_accuracy", "validation_loss"], ascending=[False, True], kind="stable"
-        )
-        test = 100 * run["test_accuracy"]
+        test = 100 * run.sort_values("epoch")["test_accuracy"]
         rows.append(
             {
                 "dataset": dataset,
                 "seed": seed,
-                "selected": test[by_validation.index[0]],
+                "selected": 100 * selected(run)["test_accuracy"],
                 "last": test.iloc[-1],
                 "last_ten": test.tail(LAST_EPOCHS).mean(),
                 "best": test.max(),

@@ -2,31 +2,23 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from hetspike.augmentation import augment, mix
 from hetspike.config import Augmentation, Distillation, Recipe
+from hetspike.history import Epoch, selected
 from hetspike.samples import Samples, at_once
 
 # Adam's own square root is MKL's, which starts from an approximation whose digits are those of a
 # processor's maker; the fused step's is exact. On wider kernels nothing is portable anyway, and the
 # published networks were trained without it.
 FUSED = torch.backends.cpu.get_cpu_capability() == "AVX2"
-
-
-class Epoch(NamedTuple):
-    """What one epoch came to; accuracies are fractions of the recordings."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
 
 
 def rate_at(progress: float, recipe: Recipe) -> float:
@@ -95,11 +87,10 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     keep: Callable[[dict[str, Any]], None] = lambda state: None,
 ) -> list[Epoch]:
-    """Train the model in place; it ends with the weights of its best validation epoch.
+    """Train the model in place, on the device of the samples; it ends as its `selected` epoch.
 
-    Best is the highest validation accuracy, then the lower validation loss. `seed` decides the
-    order of the training recordings and every other draw of the run. With `distillation` the loss
-    compares with what a `teacher` says of the same frames as well.
+    `seed` decides the order of the training recordings and every other draw of the run. With
+    `distillation` the loss compares with what a `teacher` says of the same frames as well.
 
     After each epoch `keep` is given all that the rest of the run depends on, to be written at once:
     its tensors move on. A run that takes it as `resume` ends as if it had never been interrupted,
@@ -107,6 +98,9 @@ def fit(
     """
     assert (teacher is None) == (distillation is None), "a teacher and how to learn from it"
     torch.manual_seed(seed)
+    model.to(train.device)
+    if teacher is not None:
+        teacher.to(train.device)
     optimizer = adamw(model, recipe)
     steps = math.ceil(len(train.labels) / recipe.batch_size)
     history: list[Epoch] = []
@@ -155,7 +149,7 @@ def fit(
             )
         )
         on_epoch(history[-1])
-        if selected(history) == len(history) - 1:
+        if selected(pd.DataFrame(history))["epoch"] == history[-1].epoch:
             best_state = copy.deepcopy(model.state_dict())
         keep(
             {
@@ -168,12 +162,6 @@ def fit(
         )
     model.load_state_dict(best_state)
     return history
-
-
-def selected(history: Sequence[Epoch]) -> int:
-    """Index of the epoch with the highest validation accuracy, then the lower validation loss."""
-    scores = [(epoch.validation_accuracy, -epoch.validation_loss) for epoch in history]
-    return scores.index(max(scores))
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:

@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from hetspike.errors import UserError
+from hetspike.events import published
 from hetspike.names import labelled, protocol_of, search_of
 from hetspike.study import FLOAT, parse_study
 
@@ -79,16 +80,6 @@ POINTERS = [
     path.relative_to(RAW) for pattern in ("*.dvc", "[!.]*/*.dvc") for path in RAW.glob(pattern)
 ]
 ARCHIVES = sorted(str(path.with_suffix("")) for path in POINTERS)
-# What a dataset, or a protocol of one, reads from its `folder`; a part of an archive will do.
-# A name with .md5 behind it, beside the archive's own, asks for one just as published.
-RECORDED = {
-    "nmnist": ["Train.zip", "Test.zip"],
-    "n-caltech101": ["N-Caltech101-archive.zip"],
-    "cifar10-dvs": ["CIFAR10DVS.zip"],
-    "sim-orbit-cifar10": ["cifar-10-binary.tar.gz"],
-    "original-288": ["DvsGesture.tar.gz"],
-    "preprocessed-264": ["ibmGestureTrain.tar.gz", "ibmGestureTest.tar.gz"],
-}
 
 
 def one_of(names):
@@ -159,7 +150,7 @@ def archives(wildcards):
     if "folder" not in plan:
         return []
     folder = Path(plan["folder"])
-    names = RECORDED.get(wildcards.dataset) or RECORDED[plan["protocol"]]
+    names = published.ARCHIVES.get(wildcards.dataset) or published.ARCHIVES[plan["protocol"]]
     files = [folder / name for name in names]
     if wildcards.dataset == "cifar10-dvs" and not files[0].exists():
         if (folder / "airplane.zip").exists():  # one archive a class, as first published

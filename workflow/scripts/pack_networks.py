@@ -7,6 +7,7 @@ from jobs import beside, job
 from training import read_samples
 
 from hetspike.checkpoint import load_trained
+from hetspike.history import selected
 from hetspike.packing import EXAMPLES, pack
 
 with job(snakemake) as say:
@@ -30,7 +31,7 @@ with job(snakemake) as say:
             part.write_bytes(packed)
 
     for number, cell in enumerate(snakemake.params.configurations):
-        accuracies = pd.read_csv(snakemake.input.histories[number])["validation_accuracy"]
-        pack_one("networks", number, cell, accuracies.max())
-        pack_one("last", number, cell, accuracies.iloc[-1])
+        history = pd.read_csv(snakemake.input.histories[number])
+        pack_one("networks", number, cell, selected(history)["validation_accuracy"])
+        pack_one("last", number, cell, history["validation_accuracy"].iloc[-1])
     say(f"{len(snakemake.output.networks)} networks")

@@ -12,17 +12,21 @@ DEFAULT = (
     *("order", "integer", "datasets"),
 )
 SEARCH = ("comparison", "ablations", "results", "sizes", "energy", "order", "integer")
+SEARCH_FIGURES = ("accuracy-*", "assignments-*", "energy")  # recordings are the default study's
 
 
 def table(study: str, name: str) -> str:
     return Path(f"results/{study}/tables/{name}.md").read_text()
 
 
-def show(study: str, tables: tuple[str, ...], page: str, about: str) -> None:
+def show(
+    study: str, tables: tuple[str, ...], page: str, about: str, figures: tuple[str, ...] = ("*",)
+) -> None:
     """One study as a page of docs/, its pictures beside it."""
     folder = Path("docs/figures") / study
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = sorted(Path(f"results/{study}/figures").glob("*.png"))
+    drawn = Path(f"results/{study}/figures")
+    pictures = sorted(path for name in figures for path in drawn.glob(f"{name}.png"))
     for picture in pictures:
         shutil.copy(picture, folder / picture.name)
     sections = [
@@ -53,4 +57,5 @@ if Path("results/search/tables").is_dir():
         "Every search at every budget, what each part adds, and single schemes at every width. "
         "Written by `make publish` from what `snakemake --cores 2 --configfile config/search.yaml` "
         "computed; not edited by hand.",
+        SEARCH_FIGURES,
     )

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from jobs import beside, write_rows
 from safetensors.torch import save_file
 from torch import nn
 
 from hetspike.config import Augmentation, Recipe
+from hetspike.history import Epoch, selected
 from hetspike.model import Spikformer
 from hetspike.samples import Samples, StoredFrames
-from hetspike.train import Epoch, fit
+from hetspike.train import fit
 
 torch.set_num_threads(1)
 # float32 means float32: of itself a GPU takes fewer bits, and another algorithm each time
@@ -49,7 +51,7 @@ def learn(snakemake: Any, network: nn.Module, **how: Any) -> list[Epoch]:
     )
     moves = snakemake.params.augmentation
     return fit(
-        network.to(train.device),
+        network,
         train,
         validation,
         Recipe(**snakemake.params.recipe),
@@ -100,7 +102,7 @@ def train_network(
             save_file(weights, part, metadata={"hetspike": json.dumps(about)})
     write_rows(snakemake.output.history, history)
     state_file.unlink()
-    say(f"validation {100 * max(epoch.validation_accuracy for epoch in history):.1f} %")
+    say(f"validation {100 * selected(pd.DataFrame(history))['validation_accuracy']:.1f} %")
 
 
 def _fingerprint(snakemake: Any, network: nn.Module) -> str:

@@ -12,18 +12,14 @@ EVENT = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
 SPLITS = ("train", "validation", "test")
 
 
-@dataclass(frozen=True)
-class Recordings:
-    """R labelled recordings, their events laid end to end.
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """What is known of R recordings without their events.
 
-    events   [E] structured EVENT, sorted by t within a recording
-    offsets  [R + 1] recording i is events[offsets[i]:offsets[i + 1]]
     labels   [R] class index
     groups   [R] what two splits must not share: the subject, image or region of each recording
     """
 
-    events: NDArray[np.void]
-    offsets: NDArray[np.int64]
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]
     sensor_size: tuple[int, int]  # width, height in pixels
@@ -31,6 +27,27 @@ class Recordings:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def to_arrays(self) -> dict[str, NDArray]:
+        """Plain arrays for `numpy.savez`."""
+        return {
+            "labels": self.labels,
+            "groups": self.groups,
+            "sensor_size": np.asarray(self.sensor_size),
+            "classes": np.asarray(self.classes),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recordings(Labelled):
+    """R labelled recordings, their events laid end to end.
+
+    events   [E] structured EVENT, sorted by t within a recording
+    offsets  [R + 1] recording i is events[offsets[i]:offsets[i + 1]]
+    """
+
+    events: NDArray[np.void]
+    offsets: NDArray[np.int64]
 
     def __getitem__(self, index: int) -> NDArray[np.void]:
         return self.events[self.offsets[index] : self.offsets[index + 1]]
@@ -56,14 +73,7 @@ class Recordings:
 
     def to_arrays(self) -> dict[str, NDArray]:
         """Plain arrays for `numpy.savez`; `from_arrays` restores the recordings exactly."""
-        return {
-            "events": self.events,
-            "offsets": self.offsets,
-            "labels": self.labels,
-            "groups": self.groups,
-            "sensor_size": np.asarray(self.sensor_size),
-            "classes": np.asarray(self.classes),
-        }
+        return {"events": self.events, "offsets": self.offsets, **super().to_arrays()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray]) -> "Recordings":
@@ -78,8 +88,8 @@ class Recordings:
         )
 
 
-@dataclass(frozen=True)
-class OnDemand:
+@dataclass(frozen=True, kw_only=True)
+class OnDemand(Labelled):
     """R labelled recordings that are read, or made, when one is asked for: memory holds no more.
 
     names    what each is called where it comes from, unique: the split as a list that can be kept
@@ -88,26 +98,13 @@ class OnDemand:
 
     names: tuple[str, ...]
     read: Callable[[int], NDArray[np.void]]
-    labels: NDArray[np.int64]
-    groups: NDArray[np.int64]
-    sensor_size: tuple[int, int]  # width, height in pixels
-    classes: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def __getitem__(self, index: int) -> NDArray[np.void]:
         return self.read(index)
 
     def to_arrays(self) -> dict[str, NDArray]:
         """All but the events, for `numpy.savez`: which recordings the split consists of."""
-        return {
-            "names": np.asarray(self.names),
-            "labels": self.labels,
-            "groups": self.groups,
-            "sensor_size": np.asarray(self.sensor_size),
-            "classes": np.asarray(self.classes),
-        }
+        return {"names": np.asarray(self.names), **super().to_arrays()}
 
 
 # "train", "validation" and "test" recordings of one dataset; no group occurs in two of them

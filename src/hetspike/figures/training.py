@@ -7,6 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from hetspike.figures.style import Style, style_of, titled
+from hetspike.history import selected
 from hetspike.names import FLOAT
 
 COLUMNS = 4  # of panels
@@ -14,14 +15,9 @@ PANEL_WIDTH, PANEL_HEIGHT = 2.1, 1.55  # inches
 
 
 def selected_epochs(histories: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the epochs whose weights were kept, one per cell and seed.
-
-    As `train.fit` keeps them: highest validation accuracy, then lowest loss, then the first.
-    """
-    ranked = histories.sort_values(
-        ["validation_accuracy", "validation_loss", "epoch"], ascending=[False, True, True]
-    )
-    return ranked.drop_duplicates(["cell", "seed"]).sort_values("seed")
+    """The rows of the epochs whose weights were kept, one per cell and seed."""
+    runs = histories.groupby(["cell", "seed"])
+    return histories.loc[[selected(history).name for _, history in runs]]
 
 
 def _draw_histories(axes: Axes, histories: pd.DataFrame, style: Style) -> None:
@@ -38,10 +34,10 @@ def _draw_histories(axes: Axes, histories: pd.DataFrame, style: Style) -> None:
                 marker=".",
                 markersize=3,
             )
-    selected = selected_epochs(histories)
+    kept = selected_epochs(histories)
     axes.plot(
-        selected["epoch"],
-        100 * selected["validation_accuracy"],
+        kept["epoch"],
+        100 * kept["validation_accuracy"],
         color=style.colour,
         marker=style.marker,
         markersize=8,
@@ -49,7 +45,7 @@ def _draw_histories(axes: Axes, histories: pd.DataFrame, style: Style) -> None:
         ls="none",
         zorder=3,
     )
-    epochs = ", ".join(map(str, selected["epoch"]))
+    epochs = ", ".join(map(str, kept["epoch"]))
     axes.set_title(f"{histories['cell'].iloc[0]}\nselected: epoch {epochs}", fontsize="small")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.tick_params(labelsize="small")
@@ -77,7 +73,7 @@ def _training_legend(figure: Figure, seeds: list[int]) -> None:
 def training_curves(histories: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     """Training of one dataset's networks: float from scratch above, what starts from it below.
 
-    histories  the fields of `train.Epoch`, cell, dataset, seed (one row per epoch of a network)
+    histories  the fields of `history.Epoch`, cell, dataset, seed (one row per epoch of a network)
     cells      cell, method
     """
     (dataset,) = histories["dataset"].unique()

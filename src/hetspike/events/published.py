@@ -1,0 +1,51 @@
+"""What a dataset will be, before it is there: the archives it comes in, how many recordings."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+# What a dataset, or a protocol of one, reads from its `folder`; a part of an archive will do.
+# A name with .md5 behind it, beside the archive's own, asks for one just as published.
+ARCHIVES = {
+    "nmnist": ["Train.zip", "Test.zip"],
+    "n-caltech101": ["N-Caltech101-archive.zip"],
+    "cifar10-dvs": ["CIFAR10DVS.zip"],
+    "sim-orbit-cifar10": ["cifar-10-binary.tar.gz"],
+    "original-288": ["DvsGesture.tar.gz"],
+    "preprocessed-264": ["ibmGestureTrain.tar.gz", "ibmGestureTest.tar.gz"],
+}
+
+
+class Extent(NamedTuple):
+    """Recordings in each split, pixels along x and y."""
+
+    train: int
+    validation: int
+    test: int
+    sensor: tuple[int, int]
+
+
+def extent(dataset: str, source: Mapping[str, Any]) -> Extent | None:
+    """What a dataset will hold, by its publication and its configuration; None where unknown."""
+
+    def shared(recordings: int, test: int, sensor: tuple[int, int]) -> Extent:
+        validation = round(source["validation"] * (recordings - test))
+        return Extent(recordings - test - validation, validation, test, sensor)
+
+    match dataset:
+        case "nmnist":
+            kept = source["validation"]
+            return Extent(60_000 - kept, kept, 10_000, (34, 34))
+        case "n-caltech101":
+            size = source.get("size", 128)
+            return shared(8_709, 871, (size, size))
+        case "cifar10-dvs":
+            return shared(10_000, 1_000, (128, 128))
+        case "dvs-gesture":
+            original = source["protocol"] == "original-288"
+            return shared(*((1_464, 288) if original else (1_341, 264)), (128, 128))
+        case "sim-orbit-cifar10":
+            images, size = source.get("per_class", 1000), source.get("size", 128)
+            return shared(10 * images, images, (size, size))
+    if not {"train", "validation", "test"} <= {*source}:
+        return None
+    return Extent(source["train"], source["validation"], source["test"], (32, 32))
