@@ -6,6 +6,7 @@ Recordings are of CIFAR10-DVS's size, 200,000 events in 16 frames of 128x128, at
 ones lie closer together and are smaller in the file. Batches of 16 in random order, as in training.
 """
 
+import os
 import resource
 import sys
 import tempfile
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hetspike.samples import Samples, StoredFrames, store
+from hetspike.samples import Samples, StoredFrames, ahead, store
 
 SHAPE = (16, 2, 128, 128)
 EVENTS = 200_000
@@ -31,9 +32,9 @@ def recordings(count: int) -> Iterator[NDArray[np.uint8]]:
         yield np.bincount(cells, minlength=np.prod(SHAPE)).astype(np.uint8).reshape(SHAPE)
 
 
-def recordings_a_second(samples: Samples, order: torch.Tensor) -> float:
+def recordings_a_second(samples: Samples, order: torch.Tensor, threads: int = 1) -> float:
     start = time.perf_counter()
-    for _ in samples.batches(SIZE, order):
+    for _ in ahead(samples.batch, order.split(SIZE), threads):
         pass
     return len(order) / (time.perf_counter() - start)
 
@@ -51,9 +52,12 @@ def main(count: int) -> None:
             frames = StoredFrames(file, str(compact))
         speed = recordings_a_second(Samples(frames, labels), order)
         every = recordings_a_second(Samples(frames, labels), torch.arange(count))
+        threads = os.cpu_count() or 1
+        together = recordings_a_second(Samples(frames, labels), order, threads)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(f"compact file   {compact.stat().st_size / 1e9:6.2f} GB, {speed:6.0f} recordings/s")
         print(f"  read as a whole, {every:.0f} recordings/s; peak memory {memory / 1e9:.2f} GB")
+        print(f"  read by {threads} threads, {together:.0f} recordings/s")
         plain = np.lib.format.open_memmap(dense, "w+", np.uint8, (count, *SHAPE))
         for row, counts in enumerate(recordings(count)):
             plain[row] = counts

@@ -143,29 +143,49 @@ def test_batches_of_a_file_are_those_of_memory(folder):
         assert torch.equal(mapped[0], held[0]) and torch.equal(mapped[1], held[1])
 
 
-def test_the_next_item_is_made_while_one_is_used():
-    made, second_was_made = [], threading.Event()
+def test_several_threads_read_one_file_as_one_does(folder):
+    frames = np.random.default_rng(2).poisson(1, (40, 2, 2, 8, 8)).astype(np.uint8)
+    found = stored(folder, frames)
+    rows = torch.randperm(40).split(3)
+    read = list(ahead(found.__getitem__, rows, 4))
+    assert all(
+        torch.equal(batch, torch.from_numpy(frames)[which])
+        for batch, which in zip(read, rows, strict=True)
+    )
 
-    def items():
-        for item in range(3):
-            made.append(threading.get_ident())
-            if item == 1:
-                second_was_made.set()
-            yield item
 
-    coming = ahead(items())
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_next_items_are_made_while_one_is_used(workers):
+    made, next_were_made = [], threading.Event()
+
+    def make(item):
+        made.append(threading.get_ident())
+        if item == workers:
+            next_were_made.set()
+        return 10 * item
+
+    coming = ahead(make, range(9), workers)
     assert next(coming) == 0
-    assert second_was_made.wait(10)
-    assert list(coming) == [1, 2]
-    assert threading.get_ident() not in made
+    assert next_were_made.wait(10)
+    assert list(coming) == [10, 20, 30, 40, 50, 60, 70, 80]
+    assert threading.get_ident() not in made and len(set(made)) <= workers
+
+
+def test_no_more_is_made_ahead_than_there_are_workers():
+    made = []
+    coming = ahead(made.append, range(100), 2)
+    next(coming)
+    next(coming)
+    assert len(made) <= 4
 
 
 def test_an_error_in_reading_ahead_arrives_where_the_item_is_asked_for():
-    def items():
-        yield 0
-        raise UserError("damaged")
+    def make(item):
+        if item:
+            raise UserError("damaged")
+        return item
 
-    coming = ahead(items())
+    coming = ahead(make, range(3), 1)
     assert next(coming) == 0
     with pytest.raises(UserError, match="damaged"):
         next(coming)
