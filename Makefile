@@ -1,4 +1,4 @@
-# Each target sets up what it needs, in .venv; the first time takes a minute. Wants Python >= 3.11:
+# Each target sets up what it needs, in .venv, which takes a moment the first time. Wants Python >= 3.11:
 #   make reproduce            or, where python3 is older,   make reproduce PYTHON=python3.12
 
 PYTHON ?= python3

@@ -32,6 +32,8 @@ def choices(results: Path, search: str) -> pd.DataFrame:
     rows = []
     for file in sorted(results.glob(f"searches/*/*/{search}-*.json")):
         budget = file.stem.removeprefix(f"{search}-")
+        if not budget.replace(".", "").isdigit():
+            continue  # of another row, such as fisher-binary
         dataset, seed = file.parts[-3:-1]
         checkpoint = results / f"networks/{dataset}/{seed}/float.safetensors"
         layers = quantizable_layers(load_trained(checkpoint.read_bytes())[0])

@@ -151,6 +151,25 @@ def test_every_tolerance_is_of_something_published():
             assert any(Path(name).match(pattern) for name in measures), pattern
 
 
+# what names a row, counts recordings and networks, or follows from the configuration
+SAME_EVERYWHERE = {
+    *("dataset", "split", "cell", "cells", "method", "setting", "seed", "n", "qat_runs"),
+    *("protocol", "classes", "sensor", "steps", "train", "validation", "test", "recordings"),
+    *("chance", "paper_dataset", "paper_accuracy", "paper_energy"),
+}
+
+
+def test_what_has_no_tolerance_is_the_same_on_every_machine():
+    columns = {
+        (Path(path).stem, column)
+        for path, content in published("reproduce").items()
+        if path.endswith(".csv")
+        for column in content.decode().split("\n", 1)[0].split(",")
+    }
+    strict = {column for table, column in columns if not SHIPPED.allowed(table, column, 1.0)}
+    assert strict <= SAME_EVERYWHERE
+
+
 # Through the command line
 
 AT_HOME = {"processor": "that of the publication"}
@@ -165,6 +184,7 @@ STAGE = """stages:
     outs:
       - results/smoke/machine.json: {persist: true}
       - results/smoke/tables/results.csv: {persist: true}
+      - results/smoke/tables/results.md: {persist: true}
       - results/smoke/tables/sizes.csv: {persist: true}
     metrics:
       - results/smoke/metrics.json: {persist: true}
@@ -175,6 +195,7 @@ def write_results(project: Path, machine: dict[str, str] = AT_HOME, results: str
     folder = project / "results/smoke"
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     (folder / "tables/results.csv").write_text(results)
+    (folder / "tables/results.md").write_text("| 90 |\n")
     (folder / "tables/sizes.csv").write_text("dataset,cell,packed_bytes\nsim-a,float,650117\n")
     (folder / "metrics.json").write_text(
         '{"sim-a": {"float": {"accuracy": 90.0}, "pot-3": {"drop": 5.0}}}'
@@ -229,7 +250,7 @@ def clone(published_once: Path, tmp_path: Path) -> Path:
 
 def test_nothing_moved(clone):
     write_results(clone)
-    assert drift(clone) == (0, ["smoke: nothing moved, all 4 files are as published"])
+    assert drift(clone) == (0, ["smoke: nothing moved, all 5 files are as published"])
 
 
 def test_within_tolerance_on_another_machine(clone):
@@ -240,15 +261,29 @@ def test_within_tolerance_on_another_machine(clone):
     assert any("another class of machine" in line for line in lines)
     (row,) = (line.split() for line in lines if line.split()[:1] == ["within"])
     assert row == ["within", "results", "sim-a", "pot-3", "accuracy", "85", "82", "3", "5"]
-    assert lines[-1] == "smoke: 1 values moved, 0 beyond their tolerance"
+    assert lines[-1] == "smoke: 2 files differ, 1 values moved, 0 beyond their tolerance"
 
 
 def test_nothing_may_move_on_the_same_machine(clone):
     write_results(clone, AT_HOME, RESULTS.replace("85", "85.001"))
     code, lines = drift(clone)
     assert code != 0
-    assert any("same class" in line or "this class" in line for line in lines)
-    assert "smoke: 1 values moved, 1 beyond their tolerance" in lines
+    assert any("this class" in line for line in lines)
+    assert "smoke: 1 files differ, 1 values moved, 1 beyond their tolerance" in lines
+
+
+def test_a_figure_or_a_text_may_not_move_on_the_same_machine(clone):
+    write_results(clone)
+    (clone / "results/smoke/tables/results.md").write_text("| 89 |\n")
+    code, lines = drift(clone)
+    assert code != 0
+    assert "    results/smoke/tables/results.md" in lines  # dvc diff
+    assert "smoke: 1 files differ, 0 values moved, 0 beyond their tolerance" in lines
+    write_results(clone, ELSEWHERE)
+    (clone / "results/smoke/tables/results.md").write_text("| 89 |\n")
+    code, lines = drift(clone)
+    assert code == 0
+    assert lines[-1] == "smoke: 2 files differ, 0 values moved, 0 beyond their tolerance"
 
 
 def test_beyond_tolerance_and_a_table_that_is_missing(clone):
@@ -266,7 +301,7 @@ def test_beyond_tolerance_and_a_table_that_is_missing(clone):
         ["within", "results", "sim-a", "float", "effective_bits", "32", "32.01", "0.01", "0.06"],
     ]
     assert any("sim-a.float.accuracy" in line and "-77.5" in line for line in lines)  # dvc
-    assert "smoke: 4 values moved, 3 beyond their tolerance" in lines
+    assert "smoke: 4 files differ, 4 values moved, 3 beyond their tolerance" in lines
 
 
 def complaint(project: Path, study: str = "smoke") -> str:
@@ -285,7 +320,8 @@ def test_what_cannot_be_compared_is_one_line(clone):
         "hetspike: drift: results/smoke holds no results: run the study first"
     )
     write_results(clone, results="")
-    lines = drift(clone)[1]
-    assert "hetspike: drift: results/smoke/tables/results.csv is damaged" in "\n".join(lines)
+    assert complaint(clone).startswith(
+        "hetspike: drift: results/smoke/tables/results.csv is damaged"
+    )
     shutil.rmtree(clone / ".git")
     assert "published results cannot be read" in complaint(clone)

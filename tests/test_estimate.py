@@ -71,6 +71,27 @@ def test_memory_is_that_of_what_backward_keeps():
     assert least < measured(SMALL, 2, (16, 16), "cpu", 2).memory < 100 * least
 
 
+def test_memory_is_that_of_one_recording():
+    # but for the weights, which a batch keeps once
+    one, many = (measured(SMALL, 2, (16, 16), "cpu", batch).memory for batch in (2, 8))
+    assert 0.8 * one < many <= one
+
+
+def test_a_row_that_learns_from_a_teacher_passes_it_too():
+    plan = {"share": 0.5, "temperature": 2.0, "rows": ["pot-3"]}
+    counts = Extent(144, 33, 66, (32, 32))
+    plain, _ = passes(study_of("smoke"), "sim-gestures", counts)
+    taught, _ = passes(study_of("smoke", distillation=plan), "sim-gestures", counts)
+    assert taught - plain == (3 * 144 + 33) + 144  # one more row, tuned for an epoch
+
+
+def test_a_study_of_unknown_datasets_has_a_table_too(monkeypatch):
+    monkeypatch.setattr("hetspike.estimate.extent", lambda dataset, source: None)
+    table = estimate(study_of("smoke"), 1)
+    assert table["dataset"].tolist() == ["sim-saccade-digits", "sim-gestures"]
+    assert table["hours"].isna().all()
+
+
 def test_the_table_has_a_row_a_dataset_and_leaves_the_threads_alone():
     torch.set_num_threads(2)
     one, two = estimate(study_of("smoke"), 1), estimate(study_of("smoke"), 2)
@@ -81,4 +102,4 @@ def test_the_table_has_a_row_a_dataset_and_leaves_the_threads_alone():
     assert one["recordings"].tolist() == [243, 243]
     assert two["hours"].tolist() == pytest.approx((one["hours"] / 2).tolist())
     # raw counts are 4 steps of 2x32x32
-    assert one["disk_gb"].tolist() == pytest.approx([243 * 8192 * 0.25 / 1e9] * 2)
+    assert one["disk_gb"].tolist() == pytest.approx([243 * 8192 * 0.26 / 1e9] * 2)

@@ -36,6 +36,12 @@ def test_pages_are_those_that_publishing_writes(tmp_path):
     assert moved == []
 
 
+def test_intervals_that_the_readme_tells_are_those_of_the_tables():
+    told = re.findall(r"-?\d+\.\d \[-?\d+\.\d, -?\d+\.\d\]", (ROOT / "README.md").read_text())
+    page = (ROOT / "docs/RESULTS.md").read_text()
+    assert told and [each for each in told if each not in page] == []
+
+
 def test_every_published_table_is_shown():
     page = (ROOT / "docs/RESULTS.md").read_text()
     for name in SHOWN - {"summary"}:

@@ -36,7 +36,7 @@ class Claim(Settings):
     """One sentence that the results of a study can contradict, on each of `datasets`."""
 
     id: str
-    sentence: str
+    sentence: str = Field(pattern=r"^[^|]+$", description="a cell of a Markdown table")
     datasets: Names
     cell: str
     measure: Literal[tuple(MEASURES)]  # type: ignore[valid-type]

@@ -5,7 +5,8 @@ config/tolerances.yaml holds exactly the fields of `Tolerances`.
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
-from math import inf
+from math import inf, isfinite
+from numbers import Real
 from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
@@ -139,7 +140,7 @@ def _distance(published: Any, found: Any) -> float:
 
 
 def _is_number(value: Any) -> bool:
-    return pd.api.types.is_number(value) and value == value
+    return isinstance(value, Real) and isfinite(value)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -16,18 +16,23 @@ from torch.nn.functional import cross_entropy
 
 from hetspike.config import DnasSettings, Network, SensitivitySettings
 from hetspike.effort import PASSES_WITH_GRADIENT, training_passes
+from hetspike.errors import UserError
 from hetspike.events.published import Extent, extent
 from hetspike.model import Spikformer
 from hetspike.search import SEARCHES
 from hetspike.study import Study
 
 # of a test recording, in forward passes: counted by SpikingJelly, once more on integers, and the
-# last epoch's network; measured on config/default.yaml
-EVALUATION = 5
+# last epoch's network; 3.2 to 3.9 by the logs of the default study
+EVALUATION = 4
 FEW = 2**20  # values of frames in a step that is timed on the CPU: a second or two
 CLASSES = 10  # a few more or less take no time
 DENSITY = 0.1  # events a pixel and step, of the noise; time hardly depends on it
-COMPRESSED = 0.25  # bytes on disk a count, of N-MNIST's and of simulated frames at most
+COLUMNS = (
+    *("dataset", "recordings", "trainings", "recordings_a_second"),
+    *("hours", "memory_gb", "disk_gb"),
+)
+COMPRESSED = 0.26  # bytes on disk a count; 0.13 to 0.26 in the default study
 
 
 class Speed(NamedTuple):
@@ -43,6 +48,7 @@ def passes(study: Study, dataset: str, counts: Extent) -> tuple[float, float]:
     trained = training_passes(study.float_training_of(dataset), *recordings)
     rows = len(study.cells) - 1  # all but float are tuned
     tuned = rows * training_passes(study.qat, *recordings)
+    taught = sum(cell.distilled for cell in study.cells) * study.qat.epochs * counts.train
     searched = 0
     for cell in study.cells:
         if cell.searched and not cell.distilled:
@@ -52,7 +58,7 @@ def passes(study: Study, dataset: str, counts: Extent) -> tuple[float, float]:
                 searched += PASSES_WITH_GRADIENT * min(settings.recordings, counts.train)
             elif isinstance(settings, DnasSettings):
                 searched += training_passes(settings.recipe, counts.train, 0)
-    return trained + tuned + searched, EVALUATION * len(study.cells) * counts.test
+    return trained + tuned + taught + searched, EVALUATION * len(study.cells) * counts.test
 
 
 @cache
@@ -84,9 +90,10 @@ def measured(size: Network, steps: int, sensor: tuple[int, int], device: str, ba
 
 
 def estimate(study: Study, workers: int) -> pd.DataFrame:
-    """A row a dataset: trainings, hours with so many jobs at once, gigabytes of memory and disk.
+    """COLUMNS and the device, a row a dataset; hours are those of so many jobs at once.
 
-    Memory is what a batch keeps for its backward pass, disk that of the frames.
+    Memory is what a batch keeps for its backward pass, disk that of the frames. Raises UserError
+    where a batch does not fit a GPU.
     """
     device = "cuda" if study.device != "cpu" and torch.cuda.is_available() else "cpu"
     threads = torch.get_num_threads()
@@ -102,7 +109,13 @@ def estimate(study: Study, workers: int) -> pd.DataFrame:
         few = max(1, min(batch, FEW // values))
         size = plan.network, plan.framing.steps, counts.sensor
         on_cpu = measured(*size, "cpu", few)
-        training = on_cpu if device == "cpu" else measured(*size, device, batch)
+        try:
+            training = on_cpu if device == "cpu" else measured(*size, device, batch)
+        except torch.OutOfMemoryError:
+            raise UserError(
+                f"{dataset}: a batch of {batch} takes {batch * on_cpu.memory / 1e9:.1f} GB, more "
+                "than is free on the GPU: set a smaller batch_size"
+            ) from None
         trained, tested = passes(study, dataset, counts)
         seconds = trained * training.seconds / (1 if device == "cuda" else workers)
         seconds += tested * on_cpu.seconds / workers
@@ -118,4 +131,4 @@ def estimate(study: Study, workers: int) -> pd.DataFrame:
             }
         )
     torch.set_num_threads(threads)
-    return pd.DataFrame(rows).assign(device=device)
+    return pd.DataFrame(rows, columns=COLUMNS).assign(device=device)

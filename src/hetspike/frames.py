@@ -38,27 +38,39 @@ def steps_by_time(events: NDArray[np.void], steps: int) -> NDArray[np.int64]:
 SLICINGS = {"count": steps_by_count, "time": steps_by_time}
 
 
+def event_counts(
+    events: NDArray[np.void],
+    sensor_size: tuple[int, int],
+    *,
+    steps: int,
+    slice_by: Literal["count", "time"],
+) -> NDArray[np.int64]:
+    """Counts [T, 2, H, W] of a recording [E]; channel 0 counts darker, channel 1 brighter."""
+    assert steps > 0, "at least one step"
+    width, height = sensor_size
+    shape = (steps, 2, height, width)
+    step = SLICINGS[slice_by](events, steps)
+    polarity = events["p"].astype(np.intp)
+    cells = np.ravel_multi_index((step, polarity, events["y"], events["x"]), shape)
+    return np.bincount(cells, minlength=math.prod(shape)).reshape(shape)
+
+
 def frames(
     recordings: Recordings | OnDemand, *, steps: int, slice_by: Literal["count", "time"]
 ) -> Iterator[NDArray[np.uint8]]:
-    """Event counts [T, 2, H, W] of each recording; channel 0 counts darker, channel 1 brighter.
+    """The counts of each recording as bytes, [T, 2, H, W].
 
     One at a time: together they may be too large for memory. A recording of fewer events than steps
     has empty frames, one without events only those. Raises UserError where a pixel fires more often
     in a slice than a byte can count: cutting the count off would lose events without a word.
     """
-    assert steps > 0, "at least one step"
-    width, height = recordings.sensor_size
-    shape = (steps, 2, height, width)
     for index in range(len(recordings)):
-        events = recordings[index]
-        step = SLICINGS[slice_by](events, steps)
-        polarity = events["p"].astype(np.intp)
-        cells = np.ravel_multi_index((step, polarity, events["y"], events["x"]), shape)
-        counts = np.bincount(cells, minlength=math.prod(shape))
+        counts = event_counts(
+            recordings[index], recordings.sensor_size, steps=steps, slice_by=slice_by
+        )
         if counts.max() > LARGEST_COUNT:
             raise UserError(
                 f"recording {index}: a pixel fires {counts.max()} times in one of {steps} steps, "
                 f"more than the {LARGEST_COUNT} that a frame counts: set more `steps`"
             )
-        yield counts.astype(np.uint8).reshape(shape)
+        yield counts.astype(np.uint8)

@@ -26,7 +26,7 @@ class Table(NamedTuple):
     @property
     def wide(self) -> list[bool]:
         """Whether a column holds sentences."""
-        return [max(map(len, column), default=0) > WIDE for column in zip(*self.rows, strict=True)]
+        return [max(map(len, column)) > WIDE for column in zip(*self.rows, strict=True)]
 
 
 class Figure(NamedTuple):

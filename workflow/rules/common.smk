@@ -24,7 +24,7 @@ os.environ.setdefault("TORCH_LOGS", "-torch._library.triton")  # silence: no GPU
 
 STARTED = time.time()
 # Snakemake itself knows only when all rules are read.
-DRY_RUN = not {"-n", "--dry-run", "--dryrun"}.isdisjoint(sys.argv)
+DRY_RUN = any(re.fullmatch(r"-[a-z]*n[a-z]*|--dry-?run", each) for each in sys.argv)
 
 # Relative, like all file names: a study that is moved with its project stays up to date.
 PROJECT = Path(os.path.relpath(workflow.basedir))
@@ -88,9 +88,9 @@ def one_of(names):
 
 
 wildcard_constraints:
-    dataset="|".join(DATASETS),
+    dataset=one_of(DATASETS),
     seed=r"\d+",
-    cell="|".join(CELLS),
+    cell=one_of(CELLS),
 
 
 @cache
@@ -150,7 +150,8 @@ def archives(wildcards):
     if "folder" not in plan:
         return []
     folder = Path(plan["folder"])
-    names = published.ARCHIVES.get(wildcards.dataset) or published.ARCHIVES[plan["protocol"]]
+    protocol = published.ARCHIVES.get(plan.get("protocol"), [])
+    names = published.ARCHIVES.get(wildcards.dataset, protocol)
     files = [folder / name for name in names]
     if wildcards.dataset == "cifar10-dvs" and not files[0].exists():
         if (folder / "airplane.zip").exists():  # one archive a class, as first published
@@ -209,8 +210,11 @@ def show_estimate():
     """What the study takes on this machine, above the list of its jobs."""
     from hetspike.estimate import estimate
 
-    workers = workflow.resource_settings.cores or os.cpu_count()
-    table = estimate(STUDY, workers)
+    workers = workflow.resource_settings.cores or 1
+    try:
+        table = estimate(STUDY, workers)
+    except UserError as error:
+        sys.exit(f"hetspike: {error}")
     device = "a GPU" if table["device"].eq("cuda").all() else f"{workers} cores"
     known = table.dropna()
     print(

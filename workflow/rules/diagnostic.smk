@@ -19,7 +19,6 @@ rule watch_test:
         network=network,
         recipe=float_recipe,
         augmentation=augmentation,
-        gpu=GPU,
     script:
         "../scripts/watch_test.py"
 

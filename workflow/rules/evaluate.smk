@@ -1,4 +1,4 @@
-# Networks as files to ship, and the test split, read by no other rule: once for each of them.
+# Networks as files to ship, and the test split, which no other rule of the study reads.
 
 
 rule pack:

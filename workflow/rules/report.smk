@@ -83,6 +83,7 @@ rule samples:
         "../../environment.yml"
     params:
         source=source,
+        labels=LABELS,
     script:
         "../scripts/draw_samples.py"
 

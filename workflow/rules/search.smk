@@ -18,6 +18,5 @@ rule search:
     params:
         search=search_call,
         boundary_layers=STUDY.boundary_layers,
-        gpu=GPU,
     script:
         "../scripts/search_assignment.py"

@@ -35,7 +35,6 @@ rule train_float:
         network=network,
         recipe=float_recipe,
         augmentation=augmentation,
-        gpu=GPU,
     script:
         "../scripts/train_float.py"
 
@@ -63,7 +62,6 @@ rule quantize:
         recipe=STUDY.qat.model_dump(),
         augmentation=augmentation,
         distillation=distillation_of,
-        gpu=GPU,
     script:
         "../scripts/train_quantized.py"
 

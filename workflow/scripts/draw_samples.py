@@ -11,7 +11,7 @@ from hetspike.figures.style import rendered
 with job(snakemake):
     dataset = snakemake.wildcards.dataset
     recordings = read_split(snakemake.input.recordings, dataset, "train", snakemake.params.source)
-    figure = sample_recordings(recordings, dataset)
+    figure = sample_recordings(recordings, snakemake.params.labels[dataset])
     for output in map(Path, snakemake.output):
         with beside(output) as part:
             part.write_bytes(rendered(figure, output.suffix[1:]))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from jobs import write_text
 
+from hetspike.report import titled
+
 MARKED = re.compile(r"(?<=<!-- summary -->\n).*(?=<!-- end of summary -->)", re.DOTALL)
 DEFAULT = (
     *("claims", "results", "comparison", "significance", "sizes", "energy", "energy-claims"),
@@ -24,7 +26,8 @@ def show(
 ) -> None:
     """One study as a page of docs/, its pictures beside it."""
     folder = Path("docs/figures") / study
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # pictures of rows that are no more
+    folder.mkdir(parents=True)
     drawn = Path(f"results/{study}/figures")
     pictures = sorted(path for name in figures for path in drawn.glob(f"{name}.png"))
     for picture in pictures:
@@ -32,14 +35,14 @@ def show(
     sections = [
         f"# Results of the {study} study",
         about,
-        *(f"## {name.capitalize().replace('-', ' ')}\n\n{table(study, name)}" for name in tables),
+        *(f"## {titled(name)}\n\n{table(study, name)}" for name in tables),
         "## Figures",
         *(f"![{picture.stem}](figures/{study}/{picture.name})" for picture in pictures),
     ]
     write_text(f"docs/{page}", "\n\n".join(section.strip() for section in sections) + "\n")
 
 
-if Path("results/default/tables").is_dir():
+if Path("results/default/metrics.json").exists():
     show(
         "default",
         DEFAULT,
@@ -49,7 +52,7 @@ if Path("results/default/tables").is_dir():
     )
     readme = Path("README.md").read_text()
     write_text("README.md", MARKED.sub(lambda _: table("default", "summary"), readme))
-if Path("results/search/tables").is_dir():
+if Path("results/search/metrics.json").exists():
     show(
         "search",
         SEARCH,

@@ -16,7 +16,7 @@ APART = 1000  # more than there are seeds: draws of different seeds differ
 with job(snakemake) as say:
     network, _ = load_trained(Path(snakemake.input.float_network).read_bytes())
     train, validation = (
-        read_samples(snakemake.input[split], snakemake.params.gpu)
+        read_samples(snakemake.input[split], snakemake.resources.gpu)
         for split in ("train", "validation")
     )
     network.to(train.device)

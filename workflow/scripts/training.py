@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from hetspike.config import Augmentation, Recipe
+from hetspike.errors import UserError
 from hetspike.history import Epoch, selected
 from hetspike.model import Spikformer
 from hetspike.samples import Samples, StoredFrames
@@ -29,7 +30,12 @@ def stored_frames(path: str) -> StoredFrames:
         return StoredFrames(file, path)
 
 
-def read_samples(path: str, gpu: bool = False) -> Samples:
+def read_samples(path: str, gpu: int = 0) -> Samples:
+    if gpu and not torch.cuda.is_available():
+        raise UserError(
+            "a GPU is here, but torch does not see it: install its build for this GPU, or set "
+            "`device: cpu`"
+        )
     frames = stored_frames(path)
     return Samples(frames, frames.labels, "cuda" if gpu else "cpu")
 
@@ -46,7 +52,7 @@ def float_network(snakemake: Any) -> tuple[nn.Module, dict[str, Any]]:
 def learn(snakemake: Any, network: nn.Module, **how: Any) -> list[Epoch]:
     """Train by the rule's recipe; `how` goes to `fit` as it is."""
     train, validation = (
-        read_samples(snakemake.input[split], snakemake.params.gpu)
+        read_samples(snakemake.input[split], snakemake.resources.gpu)
         for split in ("train", "validation")
     )
     moves = snakemake.params.augmentation
@@ -121,5 +127,5 @@ def _resumable(state_file: Path, run: str) -> dict[str, Any] | None:
     """What an interrupted training left, unless it was another one."""
     if not state_file.exists():
         return None
-    state = torch.load(state_file)
+    state = torch.load(state_file, map_location="cpu")
     return state if state["run"] == run else None

@@ -8,7 +8,7 @@ from hetspike.train import accuracy, logits_of
 
 with job(snakemake) as say:
     network, _ = float_network(snakemake)
-    test = read_samples(snakemake.input.test, snakemake.params.gpu)
+    test = read_samples(snakemake.input.test, snakemake.resources.gpu)
     seen = []
     history = learn(
         snakemake,

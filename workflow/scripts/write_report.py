@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 import yaml
 from jobs import job, seconds_of, write_text
 
@@ -48,9 +49,11 @@ def rule_edges() -> list[Edge]:
 def machine() -> dict[str, str]:
     model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    gpu = {"GPU": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     return {
         "Processor": model[1] if model else platform.machine(),
         "Cores": str(os.cpu_count()),
+        **gpu,
         "Memory": f"{memory / 2**30:.1f} GiB",
         "System": platform.freedesktop_os_release()["PRETTY_NAME"],
         "Kernel": platform.release(),

@@ -46,6 +46,6 @@ def extent(dataset: str, source: Mapping[str, Any]) -> Extent | None:
         case "sim-orbit-cifar10":
             images, size = source.get("per_class", 1000), source.get("size", 128)
             return shared(10 * images, images, (size, size))
-    if not {"train", "validation", "test"} <= {*source}:
-        return None
-    return Extent(source["train"], source["validation"], source["test"], (32, 32))
+        case "sim-saccade-digits" | "sim-gestures" | "sim-orbit-photos":
+            return Extent(source["train"], source["validation"], source["test"], (32, 32))
+    return None

@@ -4,9 +4,11 @@ from textwrap import wrap
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from hetspike.figures.style import STYLES, Style, family_of, style_of, titled
@@ -14,6 +16,7 @@ from hetspike.levels import BINARY, SCHEMES
 from hetspike.names import DISTILLED, FLOAT_TUNED, is_stand_in
 from hetspike.spacing import moved_apart
 
+BAND = 0.08  # opacity
 GAP = 0.013  # least distance between two points, of the range of bits
 
 
@@ -73,7 +76,7 @@ def _draw_search(axes: Axes, points: pd.DataFrame, style: Style) -> None:
 def _draw_reference(axes: Axes, results: pd.DataFrame) -> None:
     row = results[results["cell"] == FLOAT_TUNED].iloc[0]
     colour = STYLES[FLOAT_TUNED].colour
-    axes.axhspan(row["accuracy_low"], row["accuracy_high"], color=colour, alpha=0.08, lw=0)
+    axes.axhspan(row["accuracy_low"], row["accuracy_high"], color=colour, alpha=BAND, lw=0)
     axes.axhline(row["accuracy"], color=colour, lw=1, ls="--", zorder=1)
 
 
@@ -118,7 +121,10 @@ def _accuracy_legend(
     left_out: list[str],
 ) -> None:
     reference = STYLES[FLOAT_TUNED]
-    handles = [Line2D([], [], color=reference.colour, lw=1, ls="--", label=reference.label)]
+    handles: list[Artist] = [
+        Line2D([], [], color=reference.colour, lw=1, ls="--", label=reference.label),
+        Patch(color=reference.colour, alpha=BAND, lw=0, label="its interval"),
+    ]
     for search, draws in points.groupby("search", sort=False)["draws"].max().items():
         handles.append(_legend_line(str(search), styles[str(search)], draws))
     if (points["addition"] == BINARY).any():

@@ -4,13 +4,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hetspike.figures.style import style_of, titled
-from hetspike.names import VIEWS
+from hetspike.names import FLOAT_TUNED, VIEWS
 
 
 def energy_views(energy: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     """Energy saved against float under every view: a row of panels per dataset, a column per view.
 
-    energy  `costs.energy_table`; cells: cell, method. Bars end at the mean, lines span the seeds.
+    energy  `costs.energy_table`
+    cells   cell, method, setting, distilled
+
+    Bars end at the mean, lines span the seeds.
     """
     quantized = cells[cells["setting"].notna() & ~cells["distilled"]]
     shown = quantized[["cell", "method"]].merge(energy, on="cell")
@@ -20,7 +23,8 @@ def energy_views(energy: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     figure = Figure(
         figsize=(1.6 + 1.75 * len(VIEWS), 1 + len(datasets) * panel), layout="constrained"
     )
-    figure.suptitle("How many times less energy than the float network, under five views")
+    figure.suptitle(f"How many times less energy than {FLOAT_TUNED}, under five views")
+    figure.supxlabel("dashed: no saving; lines: range over seeds", fontsize="small")
     panels = figure.subplots(len(datasets), len(VIEWS), squeeze=False, sharey="row", sharex="col")
     for row, dataset in zip(panels, datasets, strict=True):
         rows = shown[shown["dataset"] == dataset]
@@ -35,7 +39,7 @@ def energy_views(energy: pd.DataFrame, cells: pd.DataFrame) -> Figure:
                 height=0.7,
             )
             axes.axvline(1, color="#000000", lw=0.8, ls="--")
-            axes.tick_params(labelsize="x-small")
+            axes.tick_params(labelsize="small")
             axes.spines[["top", "right"]].set_visible(False)
             if dataset == datasets[0]:
                 axes.set_title(heading, fontsize="small")

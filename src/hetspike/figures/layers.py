@@ -223,12 +223,12 @@ def spike_rates(layers: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     panels[0, 0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panels[0, 0].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     panels[0, 0].yaxis.set_minor_locator(NullLocator())
-    panels[0, 0].set_ylabel(f"{FLOAT_TUNED}\n(% of inputs)", fontsize="small")
+    panels[0, 0].set_ylabel(f"{FLOAT_TUNED}\n(% of inputs, log)", fontsize="small")
     for line, row in zip(panels[1:], compared["row"].unique(), strict=True):
-        line[0].set_ylabel(f"{row}\n(times)", fontsize="small")
+        line[0].set_ylabel(f"{row}\n(ratio)", fontsize="small")
     draws = " and draws" if cells["draw"].any() else ""
     figure.supxlabel(
-        f"bands: range over seeds{draws}; times: those of float-tuned of the same seed\n"
+        f"bands: range over seeds{draws}; ratio: to float-tuned of the same seed\n"
         "conv1 takes counts of events; q, k, v, fc1 and head take sums of spikes",
         fontsize="small",
     )

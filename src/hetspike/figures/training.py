@@ -58,7 +58,9 @@ def _training_legend(figure: Figure, seeds: list[int]) -> None:
         handles=[
             Line2D([], [], ls="-", lw=0.9, color="black", label="validation"),
             Line2D([], [], ls=":", lw=0.9, color="black", label="training, while weights move"),
-            Line2D([], [], ls="none", marker="o", color="black", label="selected epoch"),
+            Line2D(
+                [], [], ls="none", marker="o", color="black", label="large mark: selected epoch"
+            ),
         ],
         title=f"a line a seed ({', '.join(map(str, seeds))}); selected is the epoch of highest "
         "validation accuracy, then of lowest validation loss",

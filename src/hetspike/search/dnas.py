@@ -9,6 +9,7 @@ The user asks for effective bits, not for a lambda: the expected bits are held a
 augmented Lagrangian, and the logits are read out by an integer programme that cannot exceed it.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -89,16 +90,15 @@ def search(
         return cross_entropy(mixed(batch[0]), batch[1], label_smoothing=recipe.label_smoothing)
 
     halves = torch.randperm(len(train.labels)).chunk(2)
+    steps = math.ceil(len(halves[1]) / recipe.batch_size)  # the shorter half's
     hot, cold = settings.temperature
     for epoch in range(recipe.epochs):
         mixed.train()
         temperature = hot * (cold / hot) ** (epoch / max(recipe.epochs - 1, 1))
         orders = [half[torch.randperm(len(half))] for half in halves]
-        turns = list(
-            zip(*(train.batches(recipe.batch_size, each) for each in orders), strict=False)
-        )
+        turns = zip(*(train.batches(recipe.batch_size, each) for each in orders), strict=False)
         for step, (weight_batch, logit_batch) in enumerate(turns):
-            set_rate(weight_optimizer, epoch + step / len(turns), recipe)
+            set_rate(weight_optimizer, epoch + step / steps, recipe)
             weight_optimizer.zero_grad()
             loss_of(weight_batch, None).backward()
             weight_optimizer.step()
