@@ -53,7 +53,7 @@ def check_authors(authors: list[dict[str, str]]) -> None:
 
 def test_citation_keeps_to_its_format():
     """What the schema of the Citation File Format 1.2.0 asks of the keys that we use."""
-    texts = ("message", "title", "version", "license", "type", "cff-version")
+    texts = ("message", "title", "version", "date-released", "license", "type", "cff-version")
     assert CITATION.keys() == {*texts, "authors", "references"}
     assert all(isinstance(CITATION[name], str) for name in texts)
     assert CITATION["cff-version"] == "1.2.0"

@@ -105,23 +105,32 @@ def titled(name: str) -> str:
     return name.capitalize().replace("-", " ")
 
 
+def family_of(figure: str) -> str:
+    """The family in FIGURES that a figure's name begins with."""
+    for family in FIGURES:
+        if figure == family or figure.startswith(f"{family}-"):
+            return family
+    raise AssertionError(f"{figure} is of no family: give it a title in FIGURES")
+
+
+def described(figure: str) -> Figure:
+    """What the figure of this name shows.
+
+    >>> described("accuracy-sim-gestures").title
+    'Accuracy against bits on sim-gestures'
+    """
+    family = family_of(figure)
+    rest = figure.removeprefix(family).removeprefix("-")
+    return Figure(*(text.format(rest) for text in FIGURES[family]))
+
+
 def _pictures(figures: dict[str, bytes]) -> list[dict[str, str]]:
     """Figures with their titles and alternative texts, family by family."""
-    pictures = []
-    for family, about in FIGURES.items():
-        for name, data in figures.items():
-            if name == family or name.startswith(f"{family}-"):
-                rest = name.removeprefix(family).removeprefix("-")
-                pictures.append(
-                    {
-                        "name": name,
-                        "title": about.title.format(rest),
-                        "alternative": about.alternative.format(rest),
-                        "data": b64encode(data).decode(),
-                    }
-                )
-    assert len(pictures) == len(figures), "every figure belongs to one family"
-    return pictures
+    families = list(FIGURES)
+    return [
+        {"name": name, "data": b64encode(figures[name]).decode(), **described(name)._asdict()}
+        for name in sorted(figures, key=lambda name: families.index(family_of(name)))
+    ]
 
 
 def _verdict_first(claims: Table) -> Table:

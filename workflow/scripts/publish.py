@@ -6,7 +6,8 @@ from pathlib import Path
 
 from jobs import write_text
 
-from hetspike.report import titled
+from hetspike import __version__
+from hetspike.report import described, titled
 
 MARKED = re.compile(r"(?<=<!-- summary -->\n).*(?=<!-- end of summary -->)", re.DOTALL)
 DEFAULT = (
@@ -37,7 +38,12 @@ def show(
         about,
         *(f"## {titled(name)}\n\n{table(study, name)}" for name in tables),
         "## Figures",
-        *(f"![{picture.stem}](figures/{study}/{picture.name})" for picture in pictures),
+        *(
+            f"**{about.title}.** {about.alternative}\n\n"
+            f"![{about.title}](figures/{study}/{picture.name})"
+            for picture in pictures
+            for about in [described(picture.stem)]
+        ),
     ]
     write_text(f"docs/{page}", "\n\n".join(section.strip() for section in sections) + "\n")
 
@@ -47,8 +53,9 @@ if Path("results/default/metrics.json").exists():
         "default",
         DEFAULT,
         "RESULTS.md",
-        "Written by `make publish` from what `make reproduce` computed; not edited by hand. The "
-        "tables as csv and LaTeX: `dvc pull`.",
+        f"hetspike {__version__}, written by `make publish` from what `make reproduce` computed, not "
+        "by hand. The tables as csv and LaTeX, in a fresh clone: `dvc pull reproduce`. To cite one: "
+        "its name, this version and [CITATION.cff](../CITATION.cff).",
     )
     readme = Path("README.md").read_text()
     write_text("README.md", MARKED.sub(lambda _: table("default", "summary"), readme))
