@@ -53,9 +53,9 @@ if Path("results/default/metrics.json").exists():
         "default",
         DEFAULT,
         "RESULTS.md",
-        f"hetspike {__version__}, written by `make publish` from what `make reproduce` computed, not "
-        "by hand. The tables as csv and LaTeX, in a fresh clone: `dvc pull reproduce`. To cite one: "
-        "its name, this version and [CITATION.cff](../CITATION.cff).",
+        f"hetspike {__version__}, written by `make publish` from what `make reproduce` computed, "
+        "not by hand. The tables as csv and LaTeX, in a fresh clone: `dvc pull reproduce`. To cite "
+        "one: its name, this version and [CITATION.cff](../CITATION.cff).",
     )
     readme = Path("README.md").read_text()
     write_text("README.md", MARKED.sub(lambda _: table("default", "summary"), readme))
