@@ -14,7 +14,7 @@ DEFAULT = (
     *("claims", "results", "comparison", "significance", "sizes", "energy", "energy-claims"),
     *("order", "integer", "datasets"),
 )
-SEARCH = ("comparison", "ablations", "results", "sizes", "energy", "order", "integer")
+SEARCH = ("comparison", "ablations", "results", "sizes", "energy", "integer")
 SEARCH_FIGURES = ("accuracy-*", "assignments-*", "energy")  # recordings are the default study's
 
 
