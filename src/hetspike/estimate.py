@@ -32,7 +32,7 @@ COLUMNS = (
     *("dataset", "recordings", "trainings", "recordings_a_second"),
     *("hours", "memory_gb", "disk_gb"),
 )
-COMPRESSED = 0.26  # bytes on disk a count; 0.13 to 0.26 in the default study, 0.26 of sim-orbit-cifar10
+COMPRESSED = 0.26  # bytes on disk a count; 0.13 to 0.26, the most of sim-orbit-cifar10
 
 
 class Speed(NamedTuple):
