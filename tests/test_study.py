@@ -141,14 +141,20 @@ def test_searches_name_their_rows_draws_and_counterparts():
     assert study.candidates_of("fisher-uniform") == {"uniform": (2, 3, 4, 6, 8)}
 
 
-def test_studies_that_share_networks_agree_on_what_both_name():
-    search = yaml.safe_load((CONFIG / "search.yaml").read_text())
-    assert search["shares"] == DEFAULT["study"]
+@pytest.mark.parametrize("name", ["search.yaml", "five-seeds.yaml"])
+def test_studies_that_share_networks_agree_on_what_both_name(name):
+    other = yaml.safe_load((CONFIG / name).read_text())
+    assert other["shares"] == DEFAULT["study"]
     for key in ("kernels", "datasets", "float_training", "qat", "boundary_layers", "candidates"):
-        assert search[key] == DEFAULT[key]
-    for name, plan in DEFAULT["searches"].items():
-        ours = {key: value for key, value in search["searches"][name].items() if key != "budgets"}
-        assert ours == {key: value for key, value in plan.items() if key != "budgets"}
+        assert other[key] == DEFAULT[key]
+    both = DEFAULT["searches"].keys() & other["searches"].keys()
+    assert "fisher" in both
+    for row in both:
+        ours, theirs = (
+            {key: value for key, value in study["searches"][row].items() if key != "budgets"}
+            for study in (other, DEFAULT)
+        )
+        assert ours == theirs
 
 
 def test_a_fingerprint_tells_what_made_a_network_and_not_what_it_is_called():
