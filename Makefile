@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A study starts some 150 Python processes: without bytecode their imports alone take minutes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce smoke drift test lint bench publish lock setup
+.PHONY: reproduce smoke drift test reliability lint bench publish lock setup
 
 reproduce: $(READY)
 	$(BIN)/snakemake --cores all
@@ -31,6 +31,10 @@ drift: $(READY)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+# docs/RELIABILITY.md, from what the tests did.
+reliability: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --write-reliability
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,0 +1,97 @@
+"""docs/RELIABILITY.md: what the tests did to the product, how often, and what came of it.
+
+A test that breaks something in many ways says so through the fixture `tried`. At the end of a run
+of all tests the page is compared with what they said; `make reliability` writes it anew.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tabulate import tabulate
+
+PAGE = Path(__file__).parents[1] / "docs/RELIABILITY.md"
+PROPERTY = "tried"
+HEAD = """# Reliability
+
+What the tests do to this package, how often in one run, and what comes of it. An attempt ends in
+one line that names what is wrong, or it gives the right result all the same. No attempt may end
+otherwise: its test would fail. `make reliability` writes this page from what the tests did.
+"""
+
+
+class Trial(NamedTuple):
+    """One kind of attempt of one test, counted."""
+
+    part: str  # of the product
+    what: str  # was done to it
+    refused: int  # ended in one line
+    right: int  # gave the right result all the same
+    test: str = ""
+
+
+@pytest.fixture
+def tried(record_property, request) -> Callable[..., None]:
+    """tried(part, what, refused=n, right=m): what this test did and found, for the page."""
+
+    def say(part: str, what: str, *, refused: int = 0, right: int = 0) -> None:
+        assert refused + right > 0, "a row of the page counts something"
+        test = request.node.nodeid.partition("[")[0]
+        record_property(PROPERTY, [*Trial(part, what, refused, right, test)])
+
+    return say
+
+
+def page(trials: list[Trial]) -> str:
+    """The page; trials of one kind, from several cases of a test, are added up."""
+    sums: dict[tuple[str, str, str], list[int]] = {}
+    for part, what, refused, right, test in trials:
+        row = sums.setdefault((part, what, test), [0, 0])
+        row[0] += refused
+        row[1] += right
+    rows = [
+        (part, what, refused + right, refused, right, f"`{test.rpartition('/')[2]}`")
+        for (part, what, test), (refused, right) in sorted(sums.items())
+    ]
+    heading = ("Part", "What was done", "Attempts", "Ended in one line", "Right result", "Test")
+    return f"{HEAD}\n{tabulate(rows, heading, tablefmt='pipe')}\n"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-reliability", action="store_true", help=f"write {PAGE.name}")
+
+
+class Page:
+    """Collects what tests say, from all workers, and holds the page against it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.write = config.getoption("write_reliability")
+        # a part of the tests says a part of the page
+        whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        self.complete = whole and not config.option.keyword and not config.option.markexpr
+        self.trials: list[Trial] = []
+        self.problem = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed:
+            said = [value for key, value in report.user_properties if key == PROPERTY]
+            self.trials += [Trial(*value) for value in said]
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if exitstatus != pytest.ExitCode.OK:
+            return
+        if self.write:
+            PAGE.write_text(page(self.trials))
+        elif self.complete and PAGE.read_text() != page(self.trials):
+            self.problem = f"{PAGE.name} is not what the tests did: run `make reliability`"
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.problem:
+            terminalreporter.write_line(self.problem, red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # where all reports arrive
+        config.pluginmanager.register(Page(config))
