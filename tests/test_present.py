@@ -52,15 +52,27 @@ def results() -> pd.DataFrame:
         energy_bits_linear=(9.6, 6.4, 12.8),
         energy_field=(1.5, 1.0, 2.0),
     )
-    about = {"cell": "dnas-3", "accuracy_sd": 17.68, "n": 2, "last_accuracy": 61.25, **searched}
+    about = {"cell": "dnas-3", "accuracy_sd": 17.68, "n": 2, "selected_accuracy": 61.25, **searched}
     paper = {"paper_dataset": "DVS128 Gesture", "paper_accuracy": 97.57, "paper_energy": 8.72}
     tuned = measured(accuracy=(87.5, 75.0, 100.0), drop=nothing, effective_bits=(32.0, 32.0, 32.0))
-    tuned_last = {"last_accuracy": 87.5, **tuned}
+    tuned_selected = {"selected_accuracy": 87.5, **tuned}
     return pd.DataFrame(
         [
-            {"dataset": "sim-a", "cell": "float-tuned", "accuracy_sd": 0.0, "n": 2, **tuned_last},
+            {
+                "dataset": "sim-a",
+                "cell": "float-tuned",
+                "accuracy_sd": 0.0,
+                "n": 2,
+                **tuned_selected,
+            },
             {"dataset": "sim-a", **about, **paper},
-            {"dataset": "sim-b", "cell": "float-tuned", "accuracy_sd": 0.0, "n": 2, **tuned_last},
+            {
+                "dataset": "sim-b",
+                "cell": "float-tuned",
+                "accuracy_sd": 0.0,
+                "n": 2,
+                **tuned_selected,
+            },
             {"dataset": "sim-b", **about},
         ]
     )

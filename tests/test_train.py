@@ -75,27 +75,32 @@ def test_decay_spares_norms_biases_and_scales():
     assert len(free["params"]) == 3 and free["weight_decay"] == 0
 
 
-def test_fit_learns_and_ends_with_its_best_validation_epoch():
+def test_fit_learns_and_ends_as_its_last_epoch():
     torch.manual_seed(0)
     model, validation = Counter(), samples(1)
     history = fit(model, samples(0), validation, RECIPE, seed=0)
     assert [epoch.epoch for epoch in history] == list(range(1, 11))
-    best = max(history, key=lambda epoch: (epoch.validation_accuracy, -epoch.validation_loss))
     logits = logits_of(model, validation)
-    assert accuracy(logits, validation.labels) == best.validation_accuracy >= 0.9
+    assert accuracy(logits, validation.labels) == history[-1].validation_accuracy >= 0.9
     loss = nn.functional.cross_entropy(logits, validation.labels).item()
-    assert loss == best.validation_loss
+    assert loss == history[-1].validation_loss
 
 
-def test_validation_selects_an_early_epoch_when_training_ruins_the_model():
+def test_a_model_that_training_ruins_is_the_ruined_one_and_its_selected_epoch_is_kept():
     torch.manual_seed(0)
     flipped = samples(0)._replace(labels=1 - samples(0).labels)
     model, validation = Counter(), samples(1)
     fit(model, samples(0), validation, RECIPE, seed=0)
     gentle = RECIPE.model_copy(update={"learning_rate": 0.1, "final_learning_rate": 1e-4})
-    history = fit(model, flipped, validation, gentle, seed=0)
-    chosen = accuracy(logits_of(model, validation), validation.labels)
-    assert chosen == history[0].validation_accuracy > history[-1].validation_accuracy
+    kept: dict[str, Any] = {}
+    history = fit(model, flipped, validation, gentle, seed=0, keep=kept.update)
+    ends, chosen = Counter(), Counter()
+    for each, state in ((ends, kept["model"]), (chosen, kept["selected"])):
+        each.load_state_dict(state)
+    assert history[0].validation_accuracy > history[-1].validation_accuracy
+    assert [
+        accuracy(logits_of(each, validation), validation.labels) for each in (model, ends, chosen)
+    ] == [history[-1].validation_accuracy] * 2 + [history[0].validation_accuracy]
 
 
 def test_same_seed_same_bits_other_seed_other_order():
@@ -107,6 +112,11 @@ def test_same_seed_same_bits_other_seed_other_order():
 
     assert torch.equal(run(3), run(3))
     assert not torch.equal(run(3), run(4))
+
+
+def assert_same(state: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert state.keys() == other.keys()
+    assert all(torch.equal(each, other[name]) for name, each in state.items())
 
 
 class Killed(Exception):
@@ -135,8 +145,12 @@ def run_until(epoch: int, **learning: Any) -> dict[str, Any]:
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(epoch, moves):
     torch.manual_seed(7)
     whole = Counter()
-    history = fit(whole, samples(0), samples(1), RECIPE, seed=3, augmentation=moves)
+    end: dict[str, Any] = {}
+    history = fit(
+        whole, samples(0), samples(1), RECIPE, seed=3, augmentation=moves, keep=end.update
+    )
     kept = run_until(epoch, augmentation=moves)
+    later_end = dict(kept)
     torch.manual_seed(99)  # wherever the generator stands
     later, seen = Counter(), []
     resumed = fit(
@@ -148,29 +162,28 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(epoch, moves):
         augmentation=moves,
         resume=kept,
         on_epoch=seen.append,
+        keep=later_end.update,
     )
     assert resumed == history
     assert seen == history[epoch:]
-    expected = whole.state_dict()
-    assert all(torch.equal(each, expected[name]) for name, each in later.state_dict().items())
+    assert_same(later.state_dict(), whole.state_dict())
+    assert_same(later_end["selected"], end["selected"])
 
 
-def test_what_is_kept_last_holds_the_weights_of_the_last_epoch():
+def test_what_is_kept_holds_the_weights_of_its_epoch_and_of_the_one_selected_so_far():
     torch.manual_seed(7)
     flipped = samples(0)._replace(labels=1 - samples(0).labels)
     model, states = Counter(), []
-
-    def keep(state: dict[str, Any]) -> None:
-        states.append(copy.deepcopy(state["model"]))
-
-    history = fit(model, flipped, samples(1), RECIPE, seed=3, keep=keep)
-    assert len(states) == RECIPE.epochs
-    last = Counter()
-    last.load_state_dict(states[-1])
-    logits = logits_of(last, samples(1))
-    assert accuracy(logits, samples(1).labels) == history[-1].validation_accuracy
-    best = states[selected(pd.DataFrame(history)).name]
-    assert all(torch.equal(each, best[name]) for name, each in model.state_dict().items())
+    fit(
+        *(model, flipped, samples(1), RECIPE),
+        seed=3,
+        keep=lambda state: states.append(copy.deepcopy(state)),
+    )
+    assert [len(state["history"]) for state in states] == list(range(1, RECIPE.epochs + 1))
+    assert_same(model.state_dict(), states[-1]["model"])
+    for state in states:
+        history = pd.DataFrame([Epoch(*epoch) for epoch in state["history"]])
+        assert_same(state["selected"], states[selected(history).name]["model"])
 
 
 def test_the_first_of_equal_epochs_is_selected():

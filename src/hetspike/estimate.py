@@ -23,7 +23,7 @@ from hetspike.search import SEARCHES
 from hetspike.study import Study
 
 # of a test recording, in forward passes: counted by SpikingJelly, once more on integers, and the
-# last epoch's network; 3.2 to 3.9 by the logs of the default study
+# selected epoch's network; 3.2 to 3.9 by the logs of the default study
 EVALUATION = 4
 FEW = 2**20  # values of frames in a step that is timed on the CPU: a second or two
 CLASSES = 10  # a few more or less take no time

@@ -45,7 +45,7 @@ FIGURES = {
     "training": Figure(
         "Training on {}",
         "Training and validation accuracy over the epochs of every network on {}, a line a seed, "
-        "with the selected epochs marked: from scratch in float, then fine-tuned.",
+        "with the epochs marked that validation selects: from scratch in float, then fine-tuned.",
     ),
     "accuracy": Figure(
         "Accuracy against bits on {}",

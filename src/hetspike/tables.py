@@ -32,7 +32,7 @@ MEASURES = {
 }
 RESULT_COLUMNS = (
     *("dataset", "cell", "method", "setting"),
-    *("accuracy", "accuracy_sd", "n", "last_accuracy", "chance"),
+    *("accuracy", "accuracy_sd", "n", "selected_accuracy", "chance"),
     *[f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")][1:],
     *("paper_dataset", "paper_accuracy", "paper_energy"),
 )
@@ -49,26 +49,26 @@ def results_table(
 ) -> pd.DataFrame:
     """RESULT_COLUMNS, one row per dataset and cell of the study, in the study's order.
 
-    predictions  dataset, cell, seed, recording, group, label, prediction, and last: the prediction
-                 of the last epoch
+    predictions  dataset, cell, seed, recording, group, label, prediction, and selected: the
+                 prediction of the epoch that validation selected
     costs        sizes and energies by dataset and cell, from `costs.mean_and_range`
     cells        cell, method, setting
     paper        dataset, cell, paper_dataset, paper_accuracy, paper_energy: what the paper
                  reports on the dataset whose protocol `dataset` keeps, beside the cell that stands
                  for its method
 
-    last_accuracy is that of the last epoch, a mean over seeds, where accuracy is that of the epoch
-    which validation selected; chance is that of always answering the commonest class. `_low` and
-    `_high` of accuracy and drop are bootstrap 95 % intervals (`seed` draws them), those of sizes
-    and energies the range over seeds.
+    Everything is that of the last epoch, which nothing selected, but for selected_accuracy: that
+    of the epoch which validation selected, a mean over seeds. chance is that of always answering
+    the commonest class. `_low` and `_high` of accuracy and drop are bootstrap 95 % intervals
+    (`seed` draws them), those of sizes and energies the range over seeds.
     """
     assert reference in set(cells["cell"]), "the reference is a cell of the study"
     tables = []
     for dataset in predictions["dataset"].unique():
         predicted = predictions.query("dataset == @dataset and cell in @cells.cell")
         measured = accuracies(predicted, reference=reference, seed=seed).join(costs.loc[dataset])
-        right = predicted["last"].eq(predicted["label"])
-        measured["last_accuracy"] = 100 * right.groupby(predicted["cell"]).mean()
+        right = predicted["selected"].eq(predicted["label"])
+        measured["selected_accuracy"] = 100 * right.groupby(predicted["cell"]).mean()
         labels = predicted.drop_duplicates("recording")["label"]
         measured["chance"] = 100 * labels.value_counts(normalize=True).max()
         rows = cells.merge(measured, on="cell", how="left", validate="one_to_one")
@@ -87,9 +87,9 @@ def epoch_table(epochs: pd.DataFrame) -> pd.DataFrame:
 
     epochs  dataset, seed, test_accuracy and the fields of `history.Epoch`
 
-    selected is the study's own way, `history.selected`; last and last_ten (their mean) choose
-    nothing; best takes the test split itself. optimism is best minus selected, its least and most a
-    seed's.
+    last is the study's own way; it and last_ten (their mean) choose nothing, selected is that of
+    `history.selected`, and best takes the test split itself. optimism is best minus last, its least
+    and most a seed's.
     """
     rows = []
     for (dataset, seed), run in epochs.groupby(["dataset", "seed"], sort=False):
@@ -98,15 +98,15 @@ def epoch_table(epochs: pd.DataFrame) -> pd.DataFrame:
             {
                 "dataset": dataset,
                 "seed": seed,
-                "selected": 100 * selected(run)["test_accuracy"],
                 "last": test.iloc[-1],
                 "last_ten": test.tail(LAST_EPOCHS).mean(),
+                "selected": 100 * selected(run)["test_accuracy"],
                 "best": test.max(),
             }
         )
-    runs = pd.DataFrame(rows).assign(optimism=lambda run: run["best"] - run["selected"])
+    runs = pd.DataFrame(rows).assign(optimism=lambda run: run["best"] - run["last"])
     by_dataset = runs.groupby("dataset", sort=False)
-    table = by_dataset[["selected", "last", "last_ten", "best", "optimism"]].mean()
+    table = by_dataset[["last", "last_ten", "selected", "best", "optimism"]].mean()
     table["optimism_least"] = by_dataset["optimism"].min()
     table["optimism_most"] = by_dataset["optimism"].max()
     return table.assign(n=by_dataset.size()).reset_index()

@@ -87,14 +87,15 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     keep: Callable[[dict[str, Any]], None] = lambda state: None,
 ) -> list[Epoch]:
-    """Train the model in place, on the device of the samples; it ends as its `selected` epoch.
+    """Train the model in place, on the device of the samples; it ends as its last epoch.
 
     `seed` decides the order of the training recordings and every other draw of the run. With
     `distillation` the loss compares with what a `teacher` says of the same frames as well.
 
     After each epoch `keep` is given all that the rest of the run depends on, to be written at once:
     its tensors move on. A run that takes it as `resume` ends as if it had never been interrupted,
-    on a CPU to the last bit. Under "model" it holds the weights of that epoch.
+    on a CPU to the last bit. Under "model" it holds the weights of that epoch, under "selected"
+    those of the epoch that `history.selected` names so far.
     """
     assert (teacher is None) == (distillation is None), "a teacher and how to learn from it"
     torch.manual_seed(seed)
@@ -104,13 +105,13 @@ def fit(
     optimizer = adamw(model, recipe)
     steps = math.ceil(len(train.labels) / recipe.batch_size)
     history: list[Epoch] = []
-    best_state: dict[str, Tensor] = {}
+    selected_state: dict[str, Tensor] = {}
     if resume:
         model.load_state_dict(resume["model"])
         optimizer.load_state_dict(resume["optimizer"])
         torch.set_rng_state(resume["random"])
         history = [Epoch(*epoch) for epoch in resume["history"]]
-        best_state = resume["best"]
+        selected_state = resume["selected"]
     for epoch in range(len(history), recipe.epochs):
         model.train()
         loss_sum, hits = 0.0, 0
@@ -150,17 +151,16 @@ def fit(
         )
         on_epoch(history[-1])
         if selected(pd.DataFrame(history))["epoch"] == history[-1].epoch:
-            best_state = copy.deepcopy(model.state_dict())
+            selected_state = copy.deepcopy(model.state_dict())
         keep(
             {
                 "model": model.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "random": torch.get_rng_state(),
                 "history": [tuple(each) for each in history],
-                "best": best_state,
+                "selected": selected_state,
             }
         )
-    model.load_state_dict(best_state)
     return history
 
 

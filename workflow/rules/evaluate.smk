@@ -6,11 +6,15 @@ rule pack:
         code=code("workflow/scripts/pack_networks.py"),
         validation=SHARED / "frames/{dataset}/validation.zip",
         networks=[SHARED / f"networks/{{dataset}}/{{seed}}/{cell}.safetensors" for cell in CELLS],
-        last=[SHARED / f"networks/{{dataset}}/{{seed}}/last/{cell}.safetensors" for cell in CELLS],
+        selected=[
+            SHARED / f"networks/{{dataset}}/{{seed}}/selected/{cell}.safetensors" for cell in CELLS
+        ],
         histories=[SHARED / f"networks/{{dataset}}/{{seed}}/{cell}.csv" for cell in CELLS],
     output:
         networks=[RESULTS / f"packed/{{dataset}}/{{seed}}/{cell}.safetensors" for cell in CELLS],
-        last=[RESULTS / f"packed/{{dataset}}/{{seed}}/last/{cell}.safetensors" for cell in CELLS],
+        selected=[
+            RESULTS / f"packed/{{dataset}}/{{seed}}/selected/{cell}.safetensors" for cell in CELLS
+        ],
     log:
         RESULTS / "logs/pack/{dataset}-{seed}.log",
     conda:
@@ -28,7 +32,7 @@ rule evaluate:
         events=SHARED / "events/{dataset}/test.npz",
         linear=SHARED / "linear/{dataset}.npz",
         networks=rules.pack.output.networks,
-        last=rules.pack.output.last,
+        selected=rules.pack.output.selected,
     output:
         predictions=RESULTS / "evaluation/{dataset}/{seed}/predictions.csv",
         layers=RESULTS / "evaluation/{dataset}/{seed}/layers.csv",

@@ -6,7 +6,7 @@ rule search:
         code=code("workflow/scripts/search_assignment.py"),
         train=SHARED / "frames/{dataset}/train.zip",
         validation=SHARED / "frames/{dataset}/validation.zip",
-        float_network=rules.train_float.output.network,
+        float_network=rules.train_float.output.selected,
     output:
         SHARED / "searches/{dataset}/{seed}/{cell}.json",
     log:

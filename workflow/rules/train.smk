@@ -23,7 +23,7 @@ rule train_float:
         validation=SHARED / "frames/{dataset}/validation.zip",
     output:
         network=SHARED / f"networks/{{dataset}}/{{seed}}/{FLOAT}.safetensors",
-        last=SHARED / f"networks/{{dataset}}/{{seed}}/last/{FLOAT}.safetensors",
+        selected=SHARED / f"networks/{{dataset}}/{{seed}}/selected/{FLOAT}.safetensors",
         history=SHARED / f"networks/{{dataset}}/{{seed}}/{FLOAT}.csv",
     log:
         SHARED / "logs/train_float/{dataset}-{seed}.log",
@@ -45,10 +45,10 @@ rule quantize:
         code=code("workflow/scripts/train_quantized.py"),
         train=SHARED / "frames/{dataset}/train.zip",
         validation=SHARED / "frames/{dataset}/validation.zip",
-        float_network=rules.train_float.output.network,
+        float_network=rules.train_float.output.selected,
     output:
         network=SHARED / "networks/{dataset}/{seed}/{cell}.safetensors",
-        last=SHARED / "networks/{dataset}/{seed}/last/{cell}.safetensors",
+        selected=SHARED / "networks/{dataset}/{seed}/selected/{cell}.safetensors",
         history=SHARED / "networks/{dataset}/{seed}/{cell}.csv",
     log:
         SHARED / "logs/quantize/{dataset}-{seed}-{cell}.log",

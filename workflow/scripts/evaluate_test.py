@@ -17,11 +17,11 @@ from hetspike.train import logits_of
 MEASURED = ["cell", "packed_bytes", "accuracy", "agreement", "integer_accuracy"]
 
 
-def last_predictions(content, last, predicted):
-    """What the network of the last epoch says; nothing new where that was the selected one."""
-    if (last_content := Path(last).read_bytes()) == content:
+def selected_predictions(content, selected, predicted):
+    """What the network of the selected epoch says; nothing new where that was the last one."""
+    if (selected_content := Path(selected).read_bytes()) == content:
         return predicted
-    return logits_of(load_packed(last_content)[0], test).argmax(1).numpy()
+    return logits_of(load_packed(selected_content)[0], test).argmax(1).numpy()
 
 
 with job(snakemake) as say:
@@ -32,20 +32,22 @@ with job(snakemake) as say:
     base = pd.DataFrame({"recording": np.arange(len(labels)), "group": groups, "label": labels})
     predictions, layers, networks = [], [], []
 
-    def add_predictions(cell, predicted, last):
-        predictions.append(base.assign(cell=cell, prediction=predicted, last=last))
+    def add_predictions(cell, predicted, selected):
+        predictions.append(base.assign(cell=cell, prediction=predicted, selected=selected))
         say(f"{cell}: test {100 * (labels == predicted).mean():.1f} %")
 
     with np.load(snakemake.input.linear) as fitted:
         predicted = predict_linear(**fitted, counts=counts(test.frames))
-        add_predictions(LINEAR, predicted, last=predicted)
-    for cell, path, last in zip(
-        snakemake.params.cells, snakemake.input.networks, snakemake.input.last, strict=True
+        add_predictions(LINEAR, predicted, selected=predicted)
+    for cell, path, selected in zip(
+        snakemake.params.cells, snakemake.input.networks, snakemake.input.selected, strict=True
     ):
         content = Path(path).read_bytes()
         network, packed = load_packed(content)
         predicted, operations = predict_and_count(network, test, packed.assignment)
-        add_predictions(cell, np.array(predicted), last_predictions(content, last, predicted))
+        add_predictions(
+            cell, np.array(predicted), selected_predictions(content, selected, predicted)
+        )
         layers.append(pd.DataFrame(operations).assign(cell=cell))
         about = {
             "cell": cell,

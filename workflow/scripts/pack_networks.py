@@ -1,4 +1,4 @@
-"""Every trained network of one dataset and seed as a file to ship, that of its last epoch, too."""
+"""Every trained network of one dataset and seed as a file to ship, its selected epoch, too."""
 
 from pathlib import Path
 
@@ -32,6 +32,6 @@ with job(snakemake) as say:
 
     for number, cell in enumerate(snakemake.params.configurations):
         history = pd.read_csv(snakemake.input.histories[number])
-        pack_one("networks", number, cell, selected(history)["validation_accuracy"])
-        pack_one("last", number, cell, history["validation_accuracy"].iloc[-1])
+        pack_one("networks", number, cell, history["validation_accuracy"].iloc[-1])
+        pack_one("selected", number, cell, selected(history)["validation_accuracy"])
     say(f"{len(snakemake.output.networks)} networks")

@@ -74,7 +74,7 @@ def train_network(
     about: dict[str, Any],
     **learning: Any,
 ) -> None:
-    """Train; write the network, that of the last epoch, and the history.
+    """Train; write the network, that of the epoch which validation selected, and the history.
 
     `about` says how to build the network again: classes, network (its size), assignment. A file
     beside the network keeps the state after each epoch: a training that was killed goes on from
@@ -102,13 +102,17 @@ def train_network(
         keep=keep,
         **learning,
     )
-    last = torch.load(state_file, map_location="cpu")["model"]
-    for output, weights in (("network", network.state_dict()), ("last", last)):
+    chosen = torch.load(state_file, map_location="cpu")["selected"]
+    for output, weights in (("network", network.state_dict()), ("selected", chosen)):
         with beside(snakemake.output[output]) as part:
             save_file(weights, part, metadata={"hetspike": json.dumps(about)})
     write_rows(snakemake.output.history, history)
     state_file.unlink()
-    say(f"validation {100 * selected(pd.DataFrame(history))['validation_accuracy']:.1f} %")
+    best = selected(pd.DataFrame(history))
+    say(
+        f"validation {100 * history[-1].validation_accuracy:.1f} %, "
+        f"selected epoch {best['epoch']:.0f}: {100 * best['validation_accuracy']:.1f} %"
+    )
 
 
 def _fingerprint(snakemake: Any, network: nn.Module) -> str:

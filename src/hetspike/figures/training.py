@@ -15,7 +15,7 @@ PANEL_WIDTH, PANEL_HEIGHT = 2.1, 1.55  # inches
 
 
 def selected_epochs(histories: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the epochs whose weights were kept, one per cell and seed."""
+    """The rows of the epochs that validation selected, one per cell and seed."""
     runs = histories.groupby(["cell", "seed"])
     return histories.loc[[selected(history).name for _, history in runs]]
 
@@ -62,8 +62,8 @@ def _training_legend(figure: Figure, seeds: list[int]) -> None:
                 [], [], ls="none", marker="o", color="black", label="large mark: selected epoch"
             ),
         ],
-        title=f"a line a seed ({', '.join(map(str, seeds))}); selected is the epoch of highest "
-        "validation accuracy, then of lowest validation loss",
+        title=f"a line a seed ({', '.join(map(str, seeds))}); results are of the last epoch;\n"
+        "selected is the epoch of highest validation accuracy, then of lowest validation loss",
         title_fontsize="small",
         fontsize="small",
         loc="outside lower center",
