@@ -22,6 +22,7 @@ from hetspike.energy import (
     access,
     accumulator_bits,
     add,
+    as_int8,
     energies,
     memory,
     multiply,
@@ -30,8 +31,10 @@ from hetspike.energy import (
 )
 from hetspike.evaluate import Operation, predict_and_count
 from hetspike.levels import SCHEMES
+from hetspike.model import Spikformer
+from hetspike.quantizer import Choice, quantizable_layers
 from hetspike.samples import Samples
-from hetspike.sizes import compression
+from hetspike.sizes import compression, effective_bits
 
 # event counts up to 7, spikes, integers up to 3, spikes times spikes, potentials, batch norm
 FIRST = Operation(
@@ -311,3 +314,26 @@ def test_more_active_inputs_never_cost_less(layers, times):
 @given(NETWORKS)
 def test_float_never_costs_less_than_any_scheme(layers):
     assert (energies(at_float(layers)) >= energies(layers)).all(axis=None)
+
+
+def test_as_int8_is_the_network_measured_at_8_bits():
+    torch.manual_seed(0)
+    model = Spikformer(3, width=16, depth=1, heads=2, pools=(True, True, False, False))
+    frames = torch.randint(0, 3, (2, 2, 2, 16, 16), dtype=torch.uint8)
+    all_at_8 = dict.fromkeys(quantizable_layers(model), Choice("uniform", 8))
+    in_float, quantized = (
+        pd.DataFrame(predict_and_count(model, Samples(frames, torch.zeros(2)), assignment)[1])
+        for assignment in ({}, all_at_8)
+    )
+    int8 = as_int8(in_float)
+    pd.testing.assert_frame_equal(int8, quantized)
+    assert effective_bits(int8) == 8 and effective_bits(in_float) == 32
+    pd.testing.assert_frame_equal(as_int8(int8), int8)  # nothing in float is left
+
+
+def test_as_int8_leaves_quantized_layers_as_they_are():
+    in_float = FIRST._replace(scheme="float", bits=32, numbers=4, number_bits=32)
+    mixed = pd.DataFrame([in_float, SPIKES])
+    assert as_int8(mixed).iloc[0].equals(pd.Series(FIRST._replace(bits=8)._asdict()))
+    assert as_int8(mixed).iloc[1].equals(mixed.iloc[1])
+    assert mixed.loc[0, "scheme"] == "float"  # a copy
