@@ -16,8 +16,8 @@ from hetspike.stats import (
     correctness,
     crossed_bootstrap,
     exact_interval,
-    mcnemar,
     over_seeds,
+    sign_flips,
     significance_table,
 )
 
@@ -212,28 +212,57 @@ def test_alike_recordings_widen_the_interval():
 # Counts
 
 
-@pytest.mark.parametrize(
-    ("lost", "gained", "p"),
-    [
-        (0, 0, 1.0),  # the same answers throughout
-        (1, 0, 1.0),
-        (0, 5, 2 / 2**5),
-        (6, 0, 2 / 2**6),
-        (8, 2, 2 * (1 + 10 + 45) / 2**10),
-        (3, 4, 1.0),
-        (150, 86, 3.716e-05),  # R: exact2x2::mcnemar.exact, and binom.test(86, 236)
-    ],
-)
-def test_mcnemar_by_hand(lost, gained, p):
-    assert mcnemar(lost, gained) == pytest.approx(p, rel=1e-4)
-    assert mcnemar(gained, lost) == pytest.approx(p, rel=1e-4)
+SINGLE = [  # lost, gained, p of McNemar's exact test
+    (0, 0, 1.0),  # the same answers throughout
+    (1, 0, 1.0),
+    (0, 5, 2 / 2**5),
+    (6, 0, 2 / 2**6),
+    (8, 2, 2 * (1 + 10 + 45) / 2**10),
+    (3, 4, 1.0),
+    (150, 86, 3.716e-05),  # R: exact2x2::mcnemar.exact, and binom.test(86, 236)
+]
 
 
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemar_is_the_tail_of_a_fair_coin(lost, gained):
-    tosses = lost + gained
-    tail = sum(math.comb(tosses, k) for k in range(min(lost, gained) + 1))
-    assert mcnemar(lost, gained) == pytest.approx(min(1.0, 2 * tail / 2**tosses))
+def singles(lost: int, gained: int) -> np.ndarray:
+    """Groups of one recording each, two of them without a difference."""
+    return np.array([1] * lost + [0, 0] + [-1] * gained)
+
+
+@pytest.mark.parametrize(("lost", "gained", "p"), SINGLE)
+def test_groups_of_one_recording_are_mcnemars_test(lost, gained, p):
+    assert sign_flips(singles(lost, gained)) == pytest.approx(p, rel=1e-4)
+    assert sign_flips(singles(gained, lost)) == pytest.approx(p, rel=1e-4)
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_groups_of_one_recording_agree_with_scipy(lost, gained):
+    expected = scipy_stats.binomtest(lost, lost + gained).pvalue if lost + gained else 1.0
+    assert sign_flips(singles(lost, gained)) == pytest.approx(expected)
+
+
+@given(st.lists(st.integers(-6, 6), min_size=1, max_size=9))
+def test_every_pattern_of_signs_is_counted(differences):
+    seen = abs(sum(differences))
+    sums = [
+        abs(sum(sign * each for sign, each in zip(signs, differences, strict=True)))
+        for signs in product((-1, 1), repeat=len(differences))
+    ]
+    share = sum(each >= seen for each in sums) / len(sums)
+    assert sign_flips(np.array(differences)) == share
+    assert sign_flips(-np.array(differences)) == share
+
+
+def test_alike_recordings_count_once():
+    """Twelve recordings that are lost together are one toss, not twelve."""
+    assert sign_flips(np.array([12])) == 1.0
+    assert sign_flips(np.array([4, 4, 4])) == 2 / 2**3
+    assert sign_flips(np.array([1] * 12)) == 2 / 2**12
+
+
+def test_no_number_of_groups_is_too_many():
+    p = sign_flips(np.array([3] * 500 + [-2] * 400))  # 700 of 2300; 2^900 patterns
+    spread = math.sqrt(500 * 9 + 400 * 4)
+    assert p == pytest.approx(2 * scipy_stats.norm.sf(699.5 / spread), rel=0.35) and p > 0
 
 
 def test_exact_intervals_by_hand():
@@ -271,7 +300,7 @@ def test_significance_by_hand():
     assert tuple(found) == SIGNIFICANCE_COLUMNS
     assert found["cell"].tolist() == ["other", "other", "reference", "reference"]
     first, second, *references = found.to_dict("records")
-    assert [first[name] for name in ("seed", "recordings", "right")] == [0, 8, 5]
+    assert [first[name] for name in ("seed", "recordings", "groups", "right")] == [0, 8, 8, 5]
     assert (first["right_low"], first["right_high"]) == exact_interval(5, 8)
     # seed 0 loses two and gains one, 2 (1 + 3) / 2^3 = 1; seed 1 loses six, 2 / 2^6
     assert [first[name] for name in ("lost", "gained", "p")] == [2, 1, 1]
@@ -280,6 +309,20 @@ def test_significance_by_hand():
     for row, right in zip(references, (6, 8), strict=True):
         assert row["right"] == right
         assert all(math.isnan(row[name]) for name in ("lost", "gained", "p", "p_seeds"))
+
+
+def test_significance_of_groups_by_hand():
+    reference, other = [[1, 1, 1, 1, 1, 0, 0, 1]], [[0, 0, 0, 1, 0, 1, 0, 1]]
+    predictions = table(reference=reference, other=other).assign(
+        dataset="d",
+        group=lambda rows: rows["recording"].map(dict(enumerate([5, 5, 5, 2, 2, 9, 9, 9]))),
+    )
+    cells = pd.DataFrame({"cell": ["reference", "other"]})
+    _, row = significance_table(predictions, cells, reference="reference").to_dict("records")
+    assert [row[name] for name in ("recordings", "groups", "lost", "gained")] == [8, 3, 4, 1]
+    # 3 lost, 1 lost, 1 gained: sums of 5, 3, 3 and 1, each with either sign, against 3
+    assert row["p"] == row["p_seeds"] == 6 / 8
+    assert math.isnan(row["right_low"]) and math.isnan(row["right_high"])
 
 
 def test_significance_agrees_with_the_drop():

@@ -9,8 +9,9 @@ drawn rows and columns (the pigeonhole bootstrap: Owen 2007, doi:10.1214/07-AOAS
 to err on the side of wide intervals). Every cell is seen through the same draws, which is what
 makes a difference of two cells paired.
 
-Beside it stand the counts of each network alone, for test sets that are small: exact intervals, and
-McNemar's test against the reference of the same seed. Both take recordings as independent.
+Beside it stand the counts of each network alone, for test sets that are small: an exact test
+against the reference of the same seed, group by group, and exact intervals where each recording is
+a group of its own.
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ from scipy.stats import binomtest
 RESAMPLES = 10_000
 TAILS = (0.025, 0.975)  # a 95 % interval
 SIGNIFICANCE_COLUMNS = (
-    *("dataset", "cell", "seed", "recordings", "right", "right_low", "right_high"),
+    *("dataset", "cell", "seed", "recordings", "groups", "right", "right_low", "right_high"),
     *("lost", "gained", "p", "p_seeds"),
 )
 
@@ -42,6 +43,17 @@ def correctness(predictions: pd.DataFrame) -> tuple[pd.Index, NDArray[np.int64],
     return cells, values, groups.loc[table.columns].to_numpy()
 
 
+def by_group(values: NDArray, groups: NDArray) -> tuple[NDArray, NDArray[np.int64]]:
+    """Sums of values [..., R] over the recordings of each group: [..., G], and its size: [G].
+
+    >>> [each.tolist() for each in by_group(np.array([[1, 0, 5]]), np.array([7, 7, 2]))]
+    [[[5, 1]], [1, 2]]
+    """
+    _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    together = values[..., np.argsort(member, kind="stable")]
+    return np.add.reduceat(together, np.cumsum(sizes) - sizes, axis=-1), sizes
+
+
 def crossed_bootstrap(
     values: NDArray, groups: NDArray, *, seed: int, resamples: int = RESAMPLES
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -53,8 +65,7 @@ def crossed_bootstrap(
     not run: with one, nothing.
     """
     cells, seeds, _ = values.shape
-    _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    grouped = values @ np.eye(len(sizes), dtype=values.dtype)[member]  # [K, S, G]
+    grouped, sizes = by_group(values, groups)  # [K, S, G], [G]
     rng = np.random.default_rng(seed)
     drawn_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), resamples)  # [B, S]
     drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), resamples)  # [B, G]
@@ -107,16 +118,28 @@ def exact_interval(right: int, recordings: int) -> tuple[float, float]:
     return 100 * low, 100 * high
 
 
-def mcnemar(lost: int, gained: int) -> float:
-    """Exact p, two-sided, of two networks on the same recordings [McNemar 1947].
+def sign_flips(differences: NDArray[np.int64]) -> float:
+    """Exact p, two-sided, of two networks on the same groups of recordings [Fisher 1935].
 
-    lost and gained: recordings that only the one, only the other gets right. Were both networks
-    equally good, each such recording would be a toss of a coin.
+    differences [G]: recordings of each group that the one network gets right and the other does
+    not, less those the other way round. Were the networks equally good, each group might as well
+    have come out the other way: its sign is a toss of a coin. p is the share of the 2^G sums of
+    +-|d_g| that lie as far from zero as the one seen, or farther. With one recording a group this
+    is McNemar's exact test [1947].
 
-    >>> mcnemar(8, 2)  # 2 (1 + 10 + 45) / 2^10
+    >>> sign_flips(np.array([1] * 8 + [-1] * 2))  # 2 (1 + 10 + 45) / 2^10
     0.109375
+    >>> sign_flips(np.array([4, 4, -2]))  # sums of 10, 6, 2 and 2, each with either sign
+    0.5
     """
-    return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+    sizes = np.abs(differences[differences != 0])
+    total = int(sizes.sum())
+    ways = np.zeros(total + 1, object)  # of choosing groups that hold so many: whole numbers
+    ways[0] = 1
+    for size in sizes:
+        ways[size:] = ways[size:] + ways[:-size]
+    far = np.abs(2 * np.arange(total + 1) - total) >= abs(int(differences.sum()))
+    return float(ways[far].sum() / 2 ** len(sizes))
 
 
 def over_seeds(p: NDArray[np.float64]) -> float:
@@ -139,31 +162,34 @@ def significance_table(
     cells        cell: those of the study, in its order
 
     right counts recordings; right_low and right_high are the exact interval of its share in
-    percent. lost and gained count recordings that the reference of the same seed gets right and
-    this network does not, and the other way round; p is McNemar's, p_seeds that of all seeds of
-    the cell. The reference has none of these.
+    percent, which only recordings that are groups of their own have. lost and gained count
+    recordings that the reference of the same seed gets right and this network does not, and the
+    other way round; p is that of `sign_flips` over groups, p_seeds that of all seeds of the cell.
+    The reference has none of these.
     """
     tables = []
     for dataset, predicted in predictions.groupby("dataset", sort=False):
         predicted = predicted[predicted["cell"].isin(cells["cell"])]
-        names, right, _ = correctness(predicted)
+        names, right, groups = correctness(predicted)
         theirs = right[names.get_loc(reference)]  # [S, R]
         for cell in cells["cell"]:
             ours = right[names.get_loc(cell)]
+            differences, sizes = by_group(theirs - ours, groups)  # [S, G], [G]
             table = pd.DataFrame(
                 {
                     "seed": np.sort(predicted["seed"].unique()),
-                    "recordings": ours.shape[1],
+                    "recordings": len(groups),
+                    "groups": len(sizes),
                     "right": ours.sum(1),
                     "lost": (theirs > ours).sum(1),
                     "gained": (ours > theirs).sum(1),
                 }
             ).assign(dataset=dataset, cell=cell)
             table[["right_low", "right_high"]] = [
-                exact_interval(*row) for row in table[["right", "recordings"]].to_numpy()
+                exact_interval(*row) if len(sizes) == len(groups) else (np.nan, np.nan)
+                for row in table[["right", "recordings"]].to_numpy()
             ]
-            pairs = table[["lost", "gained"]].to_numpy()
-            table["p"] = [mcnemar(*row) for row in pairs]
+            table["p"] = [sign_flips(row) for row in differences]
             table["p_seeds"] = over_seeds(table["p"].to_numpy())
             tables.append(table)
     joined = pd.concat(tables, ignore_index=True)
