@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hetspike.claims import (
+    BUDGETED,
+    ENERGIES,
     Claim,
     Claims,
     claims_table,
@@ -19,6 +21,7 @@ from hetspike.claims import (
 from hetspike.energy import ENERGY_VIEWS
 from hetspike.errors import UserError
 from hetspike.names import is_stand_in
+from hetspike.search.space import USED_UP
 from hetspike.tables import RESULT_COLUMNS
 
 CLAIMS = Path(__file__).parents[1] / "config" / "claims.yaml"
@@ -44,6 +47,7 @@ PAPER = {
 
 
 def claim(**condition) -> Claim:
+    """CLAIM with another condition."""
     return Claim(**{key: CLAIM[key] for key in CLAIM if key != "at_most"} | condition)
 
 
@@ -86,6 +90,12 @@ def results() -> pd.DataFrame:
         ({"at_least": 8.75, "tolerance": 0.25}, (8.0, 8.4), "not supported"),
         ({"at_most": 3.5, "tolerance": 0.25}, (3.5, 3.75), "supported"),
         ({"at_most": 3.5, "tolerance": 0.25}, (3.5, 3.8), "inconclusive"),
+        ({"equals": 8.5, "tolerance": 0.25}, (8.25, 8.75), "supported"),
+        ({"equals": 8.5, "tolerance": 0.25}, (8.2, 8.5), "inconclusive"),
+        ({"equals": 8.5, "tolerance": 0.25}, (8.5, 8.8), "inconclusive"),
+        ({"equals": 8.5, "tolerance": 0.25}, (8.0, 9.0), "inconclusive"),
+        ({"equals": 8.5, "tolerance": 0.25}, (8.0, 8.2), "not supported"),
+        ({"equals": 8.5, "tolerance": 0.25}, (58.0, 59.0), "not supported"),  # exceeded
         ({"at_most": 1.0}, None, "not run"),
     ],
 )
@@ -102,6 +112,19 @@ def test_at_most_and_at_least_exclude_each_other(interval, bound):
     opposite = {"supported": "not supported", "not supported": "supported"}
     if bound not in (low, high):
         assert above == opposite.get(below, "inconclusive")
+
+
+@given(st.tuples(*[st.floats(-10, 10)] * 2).map(sorted), st.floats(-10, 10), st.floats(0, 5))
+def test_a_value_is_met_where_it_is_neither_missed_nor_exceeded(interval, value, tolerance):
+    """From both sides the worse of the two verdicts counts, and two doubts are one."""
+    both, least, most = (
+        verdict(claim(**{how: value, "tolerance": tolerance}), interval)
+        for how in ("equals", "at_least", "at_most")
+    )
+    if "not supported" in (least, most):
+        assert both == "not supported"
+    else:
+        assert both == ("supported" if least == most == "supported" else "inconclusive")
 
 
 @given(st.tuples(*[st.floats(-10, 10)] * 4).map(sorted), st.floats(-10, 10))
@@ -134,13 +157,24 @@ def test_who_guesses_has_nothing_to_lose(results, chance, expected):
 
 def test_chance_says_nothing_about_sizes():
     of_size = claim(at_most=3.67).model_copy(update={"measure": "effective_bits"})
-    assert verdict(of_size, (3.0, 3.1), learnt=False) == "supported"
+    assert verdict(of_size, (3.0, 3.1), learnt=False) == "met by budget"
+
+
+@pytest.mark.parametrize("measure", ["effective_bits", "compression", "energy_bits_linear"])
+def test_what_the_budget_settles_supports_nothing(measure):
+    bound = claim(at_most=3.67, measure=measure)
+    assert verdict(bound, (3.0, 3.67)) == "met by budget"
+    assert verdict(bound, (3.0, 3.68)) == "inconclusive"
+    assert verdict(bound, (3.7, 3.8)) == "not supported"
+    assert verdict(claim(at_most=3.67, measure="energy_ops"), (3.0, 3.1)) == "supported"
 
 
 def test_conditions_in_words():
     assert claim(at_least=8.705).expected == "at least 8.705 pp"
     assert claim(at_least=8.71, tolerance=0.005).expected == "at least 8.705 pp"
     assert claim(at_most=3.67, tolerance=0.005).expected == "at most 3.675 pp"
+    factor = {"equals": 8.72, "tolerance": 0.13, "measure": "energy_ops"}
+    assert claim(**factor).expected == "8.72x ± 0.13"
 
 
 def test_a_claim_on_the_references_own_drop_is_refused(results):
@@ -153,8 +187,9 @@ def test_a_claim_on_the_references_own_drop_is_refused(results):
     ("bad", "message"),
     [
         (document(measure="speed"), "claims.yaml: key 'claims.0.measure': .*'accuracy'"),
-        (document(at_least=2.0), "claims.0: .*one of at_most and at_least"),
-        (document(at_most=None), "claims.0: .*one of at_most and at_least"),
+        (document(at_least=2.0), "claims.0: .*one of at_most, at_least and equals"),
+        (document(equals=2.0), "claims.0: .*one of at_most, at_least and equals"),
+        (document(at_most=None), "claims.0: .*one of at_most, at_least and equals"),
         (document(tolerance=-0.1), "key 'claims.0.tolerance': .*greater than or equal to 0"),
         (document(at_msot=1.0), "unknown key 'claims.0.at_msot'"),
         (document(datasets=[]), "key 'claims.0.datasets': "),
@@ -199,10 +234,16 @@ def test_published_claims_cover_paper_and_stand_in_alike(published):
 
 
 def test_what_follows_from_the_budget_says_so(published):
-    budgeted = {"effective_bits", "compression", "energy_bits_linear"}
     for each in published.claims:
         says = "(follows from the budget)" in each.sentence
-        assert says == (each.measure in budgeted), each.id
+        assert says == (each.measure in BUDGETED), each.id
+
+
+def test_claims_on_memory_name_its_potentials(published):
+    for each in published.claims:
+        says = "(32-bit potentials read and written per pair)" in each.sentence
+        view, _ = ENERGIES.get(each.measure, ("", ""))
+        assert says == (view in ("memory", "total")), each.id
 
 
 def test_the_tolerance_of_an_accuracy_is_binomial(published):
@@ -223,10 +264,35 @@ def test_the_tolerance_of_an_accuracy_is_binomial(published):
 
 def test_a_printed_figure_is_held_to_its_last_digit(published):
     for each in published.claims:
-        if each.measure not in ("accuracy", "drop"):
-            stated = each.at_most if each.at_least is None else each.at_least
-            _, decimals = str(stated).split(".")
+        if each.measure == "effective_bits":
+            _, decimals = str(each.at_most).split(".")
             assert each.tolerance == pytest.approx(0.5 * 10 ** -len(decimals)), each.id
+
+
+def test_a_factor_is_claimed_from_both_sides_as_far_as_a_budget_is_used(published):
+    """Half a unit of the last digit, and what 0.05 bits less make of it, in hundredths."""
+    factors = [each for each in published.claims if each.equals is not None]
+    assert {each.measure for each in factors} == {"compression", *ENERGIES}
+    for each in factors:
+        _, decimals = str(each.equals).split(".")
+        unused = 32 / (32 / each.equals - USED_UP)
+        exact = 0.5 * 10 ** -len(decimals) + unused - each.equals
+        assert exact <= each.tolerance < exact + 0.01, each.id
+        assert f"up to {unused:.2f}x where {USED_UP} bits are left unused" in each.why
+    assert {each.equals: each.tolerance for each in factors} == {
+        **{8.71: 0.13, 10.19: 0.17},
+        **{5.69: 0.06, 8.72: 0.13, 10.2: 0.22},
+    }
+
+
+@pytest.mark.parametrize("budget", [3.67, 3.14])
+def test_every_search_that_keeps_its_budget_meets_what_follows_from_it(published, budget):
+    """Bits from the budget down to the least that a search leaves of it."""
+    for each in published.claims:
+        if each.measure in BUDGETED and each.cell.endswith(f"{budget}") and each.equals != 5.69:
+            for bits in (budget, budget - USED_UP):
+                value = bits if each.measure == "effective_bits" else 32 / bits
+                assert verdict(each, (value, value)) == "met by budget", each.id
 
 
 def test_the_papers_own_numbers_would_support_its_claims(published):
@@ -242,38 +308,40 @@ def test_the_papers_own_numbers_would_support_its_claims(published):
         figures = {
             **exact[each.cell],
             "accuracy": result.accuracy,
-            **{f"energy_{view}": result.energy for view in ENERGY_VIEWS},
+            **dict.fromkeys(ENERGIES, result.energy),
         }
         value = figures[each.measure]
-        assert verdict(each, (value, value)) == "supported", each.id
+        expected = "met by budget" if each.measure in BUDGETED else "supported"
+        assert verdict(each, (value, value)) == expected, each.id
 
 
 def test_claims_on_energy_stand_side_by_side():
-    both = [
-        {**CLAIM, "id": "C4-field", "measure": "energy_field", "at_most": None, "at_least": 8.0},
-        {**CLAIM, "id": "C4-ops", "measure": "energy_ops", "at_most": None, "at_least": 8.0},
-    ]
-    claims = parse_claims({"paper": [PAPER], "claims": [CLAIM, *both]}, "claims.yaml")
-    columns = [
-        f"{m}{e}" for m in ("drop", "energy_field", "energy_ops") for e in ("", "_low", "_high")
-    ]
-    row = [0.4, -0.6, 0.9, 1.0, 0.99, 1.01, 9.0, 7.9, 10.0]
+    measures = ("energy_field", "energy_ops", "energy_ops_int8")
+    factor = {**CLAIM, "at_most": None, "equals": 8.0, "tolerance": 0.5}
+    three = [{**factor, "id": measure, "measure": measure} for measure in measures]
+    claims = parse_claims({"paper": [PAPER], "claims": [CLAIM, *three]}, "claims.yaml")
+    columns = [f"{m}{e}" for m in ("drop", *measures) for e in ("", "_low", "_high")]
+    row = [0.4, -0.6, 0.9, 1.0, 0.99, 1.01, 9.0, 7.9, 10.0, 8.0, 7.9, 8.1]
     results = pd.DataFrame([("sim-a", "dnas-3", *row)], columns=["dataset", "cell", *columns])
     results = results.assign(accuracy_low=80.0, chance=10.0)
     table = energy_claims_table(claims, claims_table(claims, results))
-    assert list(table.columns) == ["dataset", "cell", "expected", "field", "ops"]
+    assert list(table.columns) == ["dataset", "cell", "reference", "expected", "field", "ops"]
+    about = ("dnas-3", "float-tuned", "8x ± 0.5")
     assert table.values.tolist() == [
         [
-            *("sim-a", "dnas-3", "at least 8x"),
+            *("sim-a", *about),
             *("1.00x [0.990, 1.01] not supported", "9.00x [7.90, 10.0] inconclusive"),
         ],
-        ["not-run-yet", "dnas-3", "at least 8x", "not run", "not run"],
+        ["not-run-yet", *about, "not run", "not run"],
+        ["sim-a", "dnas-3", "int8", "8x ± 0.5", "", "8.00x [7.90, 8.10] supported"],
+        ["not-run-yet", "dnas-3", "int8", "8x ± 0.5", "", "not run"],
     ]
 
 
 def test_every_energy_claim_is_judged_under_every_view(published):
     claims = [each.measure for each in published.claims if each.id.startswith("C4-")]
-    assert sorted(claims) == sorted(f"energy_{view}" for view in ENERGY_VIEWS for _ in range(3))
+    assert sorted(claims) == sorted([*ENERGIES] * 3)
+    assert {view for view, _ in ENERGIES.values()} == {*ENERGY_VIEWS}
 
 
 def test_without_results_nothing_is_claimed(published):

@@ -95,6 +95,21 @@ def test_networks_by_hand(everything):
         assert uniform[f"energy_{view}"] > 1
 
 
+def test_savings_against_8_bits_by_hand(everything):
+    """What float-tuned counts, as if its weights had 8 bits, over the network of the same seed."""
+    table = costs.by_network(*everything, reference=REFERENCE)
+    for seed in (0, 1):
+        eight = energies(pd.DataFrame(network("uniform", 8, pairs=100 * (seed + 1)))).sum()
+        for view in ("ops", "memory", "total"):
+            for cell in CELLS:
+                saved = table.loc[("d", cell, seed), f"energy_{view}_int8"]
+                own = table.loc[("d", cell, seed), f"{view}_pj"]
+                assert saved == pytest.approx(eight[view] / own)
+    row = table.loc[("d", "uniform-4", 0)]
+    assert 1 < row["energy_ops_int8"] < row["energy_ops"]
+    assert table.loc[("d", REFERENCE, 0), "energy_ops_int8"] < 1  # fp32 takes more than 8 bits
+
+
 def test_the_reference_saves_nothing(everything):
     table = costs.by_network(*everything, reference=REFERENCE)
     ratios = [*costs.RATIOS, "packed_compression", "compression"]
@@ -148,6 +163,8 @@ def test_energies_are_ratios_and_picojoules(spent):
     uniform = table.set_index("cell").loc["uniform-4"]
     assert uniform["field_pj"] == pytest.approx(4.6 * 400 + 0.9 * 160)  # mean of 110 and 210
     assert uniform["energy_memory_low"] < uniform["energy_memory"] < uniform["energy_memory_high"]
+    assert {*costs.INT8_RATIOS} == {f"energy_{view}_int8" for view in ("ops", "memory", "total")}
+    assert {f"{ratio}{end}" for ratio in costs.INT8_RATIOS for end in costs.ENDS} < {*table}
 
 
 STUDY_CELLS = pd.DataFrame(

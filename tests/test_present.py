@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from hetspike.energy import ENERGY_VIEWS
+from hetspike.names import INT8_VIEWS
 from hetspike.present import (
     TABLES,
     present_datasets,
@@ -153,12 +154,22 @@ def test_presented_sizes():
 
 
 def test_presented_energies_show_what_the_reference_takes():
-    ratios = with_ends(**{f"energy_{view}": (2.0, 1.5, 2.5) for view in ENERGY_VIEWS})
+    ratios = with_ends(
+        **{f"energy_{view}": (2.0, 1.5, 2.5) for view in ENERGY_VIEWS},
+        **{f"energy_{view}_int8": (1.25, 1.0, 1.5) for view in INT8_VIEWS},
+    )
     picojoules = {f"{view}_pj": 12.34e6 for view in ENERGY_VIEWS if view != "bits_linear"}
     rows = [{"dataset": "d", "cell": c, **ratios, **picojoules} for c in ("float-tuned", "dnas-3")]
-    reference, network = present_energy(pd.DataFrame(rows)).values.tolist()
-    assert reference[2:] == ["2.00x [1.50, 2.50]", *["2.00x [1.50, 2.50] (12.3 µJ)"] * 4]
-    assert network[2:] == ["2.00x [1.50, 2.50]"] * 5
+    shown = present_energy(pd.DataFrame(rows))
+    assert list(shown)[-3:] == [
+        "Operations, against int8",
+        "Memory (32-bit potentials), against int8",
+        "Operations and memory (32-bit potentials), against int8",
+    ]
+    reference, network = shown.values.tolist()
+    spread = "2.00x [1.50, 2.50]"
+    assert reference[2:] == [spread, *[f"{spread} (12.3 µJ)"] * 4, *["1.25x [1.00, 1.50]"] * 3]
+    assert network[2:] == [spread] * 5 + ["1.25x [1.00, 1.50]"] * 3
 
 
 def test_presented_order_says_whether_the_views_agree():
@@ -181,35 +192,55 @@ def test_presented_integers():
 
 def test_presented_significance_puts_the_seeds_of_a_network_side_by_side():
     nothing = (math.nan,) * 4
-    columns = ["recordings", "right", "right_low", "right_high", "lost", "gained", "p", "p_seeds"]
+    columns = [
+        *("recordings", "groups", "right", "right_low", "right_high"),
+        *("lost", "gained", "p", "p_seeds"),
+    ]
     rows = [
-        (288, 281, 95.06, 99.02, *nothing),
-        (288, 280, 94.6, 98.8, *nothing),
-        (288, 270, 90.3, 96.3, 14, 3, 0.01273, 0.0002),
-        (288, 285, 97.0, 99.8, 0, 5, 0.0625, 0.0002),
-        (288, 279, 94.2, 98.6, 2, 12, 0.0001, 0.0002),
+        (288, 288, 281, 95.06, 99.02, *nothing),
+        (288, 288, 280, 94.6, 98.8, *nothing),
+        (288, 288, 270, 90.3, 96.3, 14, 3, 0.01273, 0.0002),
+        (288, 288, 285, 97.0, 99.8, 0, 5, 0.0625, 0.0002),
+        (288, 288, 279, 94.2, 98.6, 2, 12, 0.0001, 0.0002),
     ]
     cells = ["float-tuned"] * 2 + ["pot-3"] * 3
     table = pd.DataFrame(rows, columns=columns).assign(dataset="dvs-gesture", cell=cells)
     assert present_significance(table).values.tolist() == [
         [
-            *("dvs-gesture", "float-tuned", "281, 280 of 288", "[95.1, 99.0], [94.6, 98.8]"),
+            *("dvs-gesture", "float-tuned", "281, 280 of 288", "288", "[95.1, 99.0], [94.6, 98.8]"),
             *("-", "-", "-", "-"),
         ],
         [
-            *("", "pot-3", "270, 285, 279 of 288", "[90.3, 96.3], [97.0, 99.8], [94.2, 98.6]"),
+            *(
+                "",
+                "pot-3",
+                "270, 285, 279 of 288",
+                "288",
+                "[90.3, 96.3], [97.0, 99.8], [94.2, 98.6]",
+            ),
             *("14 / 3, 0 / 5, 2 / 12", "0.013, 0.062, <0.001"),
             *("worse 1, better 1 of 3", "<0.001"),
         ],
     ]
+    alike = table.assign(groups=24, right_low=math.nan, right_high=math.nan)
+    shown = present_significance(alike)
+    assert shown["Groups"].tolist() == ["24", "24"]
+    assert shown["Exact interval (%)"].tolist() == ["-", "-"]
     undecided = present_significance(table.iloc[3:4])
     assert undecided["p < 0.05"].tolist() == ["neither of 1"]
 
 
 def test_energy_claims_are_told_by_their_view():
-    row = {"dataset": "d", "cell": "c", "expected": "at least 8x", "ops": "9.00x supported"}
+    row = {"dataset": "d", "cell": "c", "reference": "int8", "expected": "8x ± 0.1", "ops": "9.00x"}
     shown = present_energy_claims(pd.DataFrame([row]))
-    assert list(shown.columns) == ["Dataset", "Network", "The paper's factor", "Operations"]
+    assert list(shown) == ["Dataset", "Network", "Against", "The paper's factor", "Operations"]
+
+
+def test_where_memory_is_judged_its_assumption_is_told(results):
+    """Potentials of 32 bits, read and written for every pair: another memory is another verdict."""
+    told = "a potential of 32 bits read and written for every pair"
+    for name in ("claims", "energy", "energy-claims"):
+        assert told in TABLES[name].caption(results)
 
 
 def test_captions_say_what_is_simulated(results, datasets):

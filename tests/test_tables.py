@@ -37,6 +37,9 @@ COSTS = {
     "energy_ops": (20.0, 19.0, 21.0),
     "energy_memory": (2.5, 2.0, 3.0),
     "energy_total": (3.5, 3.0, 4.0),
+    "energy_ops_int8": (1.75, 1.5, 2.0),
+    "energy_memory_int8": (1.1, 1.0, 1.2),
+    "energy_total_int8": (1.2, 1.1, 1.3),
 }
 
 

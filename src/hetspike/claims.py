@@ -11,11 +11,17 @@ from pydantic import Field, model_validator
 
 from hetspike.config import Settings, checked
 from hetspike.errors import UserError
-from hetspike.names import FLOAT_TUNED
+from hetspike.names import FLOAT_TUNED, INT8, INT8_VIEWS, VIEWS
 from hetspike.present import with_spread
 from hetspike.tables import MEASURES
 
-Verdict = Literal["supported", "not supported", "inconclusive", "not run"]
+Verdict = Literal["supported", "not supported", "inconclusive", "met by budget", "not run"]
+# what a budget of bits settles by itself, whichever layers get them
+BUDGETED = {"effective_bits", "compression", "energy_bits_linear"}
+ENERGIES = {  # measure -> its view, and against what
+    **{f"energy_{view}": (view, FLOAT_TUNED) for view in VIEWS},
+    **{f"energy_{view}_{INT8}": (view, INT8) for view in INT8_VIEWS},
+}
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -42,19 +48,22 @@ class Claim(Settings):
     measure: Literal[tuple(MEASURES)]  # type: ignore[valid-type]
     at_most: float | None = None
     at_least: float | None = None
+    equals: float | None = None
     tolerance: float = Field(ge=0, description="how far beyond that still satisfies the claim")
     why: str = Field(description="why this tolerance")
     source: str
 
     @model_validator(mode="after")
     def check_condition(self) -> "Claim":
-        if [self.at_most, self.at_least].count(None) != 1:
-            raise ValueError("give one of at_most and at_least")
+        if [self.at_most, self.at_least, self.equals].count(None) != 2:
+            raise ValueError("give one of at_most, at_least and equals")
         return self
 
     @property
     def bounds(self) -> tuple[float, float]:
         """Lowest and highest value that satisfy the claim, its tolerance included."""
+        if self.equals is not None:
+            return self.equals - self.tolerance, self.equals + self.tolerance
         return (
             -inf if self.at_least is None else self.at_least - self.tolerance,
             inf if self.at_most is None else self.at_most + self.tolerance,
@@ -62,10 +71,13 @@ class Claim(Settings):
 
     @property
     def expected(self) -> str:
-        """The condition in words, its tolerance included, such as "at least 8.705x"."""
+        """The condition in words, its tolerance included, such as "at most 3.675 bits"."""
+        unit = MEASURES[self.measure].unit
+        if self.equals is not None:
+            return f"{self.equals:g}{unit} ± {self.tolerance:g}"
         lowest, highest = self.bounds
         condition = f"at most {highest:g}" if self.at_least is None else f"at least {lowest:g}"
-        return condition + MEASURES[self.measure].unit
+        return condition + unit
 
 
 class Claims(Settings):
@@ -102,7 +114,7 @@ def verdict(claim: Claim, measured: tuple[float, float] | None, *, learnt: bool 
 
     Supported where the whole interval satisfies the condition, not supported where none of it
     does, inconclusive where it straddles, and for a drop from a reference that has not `learnt`:
-    who guesses has nothing to lose.
+    who guesses has nothing to lose. What is satisfied by the budget alone is no support.
     """
     if measured is None:
         return "not run"
@@ -111,7 +123,7 @@ def verdict(claim: Claim, measured: tuple[float, float] | None, *, learnt: bool 
     low, high = measured
     lowest, highest = claim.bounds
     if lowest <= low and high <= highest:
-        return "supported"
+        return "met by budget" if claim.measure in BUDGETED else "supported"
     if high < lowest or highest < low:
         return "not supported"
     return "inconclusive"
@@ -155,22 +167,22 @@ def claims_table(claims: Claims, results: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-ENERGY = "energy_"
-
-
 def energy_claims_table(claims: Claims, verdicts: pd.DataFrame) -> pd.DataFrame:
-    """The claims on energy side by side: a row per claimed factor and dataset, a column per view.
+    """The claims on energy side by side, a column per view.
 
-    verdicts: `claims_table` of the same claims. Under a view stands what was measured, and the
+    verdicts: `claims_table` of the same claims. A row per claimed factor, dataset and reference
+    (float-tuned, or its operations at 8 bits). Under a view stands what was measured, and the
     verdict.
     """
-    views = {c.id: c.measure.removeprefix(ENERGY) for c in claims.claims if ENERGY in c.measure}
-    rows = verdicts[verdicts["id"].isin(views)]
-    rows = rows.assign(
-        view=rows["id"].map(views),
+    ids = {
+        claim.id: ENERGIES[claim.measure] for claim in claims.claims if claim.measure in ENERGIES
+    }
+    rows = verdicts[verdicts["id"].isin(ids)]
+    views = pd.DataFrame([ids[each] for each in rows["id"]], rows.index, ["view", "reference"])
+    rows = rows.join(views).assign(
         outcome=(rows["measured"] + " " + rows["verdict"]).str.strip(),
     )
-    keys = ["dataset", "cell", "expected"]
-    table = rows.pivot(index=keys, columns="view", values="outcome")
+    keys = ["dataset", "cell", "reference", "expected"]
+    table = rows.pivot(index=keys, columns="view", values="outcome").fillna("")
     order = rows.drop_duplicates(keys).set_index(keys).index
-    return table.loc[order, list(dict.fromkeys(views.values()))].reset_index()
+    return table.loc[order, list(rows["view"].unique())].reset_index()

@@ -14,8 +14,9 @@ from itertools import groupby
 
 import pandas as pd
 
-from hetspike.energy import ENERGY_VIEWS, SYNAPSES, energies
+from hetspike.energy import ENERGY_VIEWS, SYNAPSES, as_int8, energies
 from hetspike.levels import SCHEMES, Arithmetic
+from hetspike.names import INT8, INT8_VIEWS
 from hetspike.sizes import (
     FLOAT_BITS,
     compression,
@@ -32,6 +33,7 @@ SIZES = {
     "mac_bits": mac_bits,
 }
 RATIOS = [f"energy_{view}" for view in ENERGY_VIEWS]
+INT8_RATIOS = [f"energy_{view}_{INT8}" for view in INT8_VIEWS]
 PICOJOULES = [f"{view}_pj" for view in ENERGY_VIEWS if view != "bits_linear"]
 NETWORK = ["dataset", "cell", "seed"]
 ENDS = ("", "_low", "_high")
@@ -56,11 +58,15 @@ def by_network(layers: pd.DataFrame, networks: pd.DataFrame, *, reference: str) 
     """One row per dataset, cell and seed (the index): every size and every energy.
 
     layers: `layer_table`. packed_compression and energy_<view> are ratios reference / network of
-    the same seed; <view>_pj is the energy itself, picojoules a recording.
+    the same seed, energy_<view>_int8 those of the reference charged at 8-bit uniform weights
+    (`energy.as_int8`); <view>_pj is the energy itself, picojoules a recording.
     """
-    rows = []
+    rows, in_int8 = [], {}
     for name, operations in layers.groupby(NETWORK, sort=False):
         spent = operations[list(ENERGY_VIEWS)].sum()
+        dataset, cell, seed = name
+        if cell == reference:
+            in_int8[dataset, seed] = energies(as_int8(operations)).sum()
         rows.append(
             {
                 **dict(zip(NETWORK, name, strict=True)),
@@ -75,6 +81,8 @@ def by_network(layers: pd.DataFrame, networks: pd.DataFrame, *, reference: str) 
     table["packed_compression"] = table["packed_bytes"]
     floats = table[table["cell"] == reference].set_index(["dataset", "seed"])
     same = pd.MultiIndex.from_frame(table[["dataset", "seed"]])
+    for view, measure in zip(INT8_VIEWS, INT8_RATIOS, strict=True):
+        table[measure] = [in_int8[run][view] for run in same] / table[f"energy_{view}"]
     for measure in ("packed_compression", *RATIOS):
         table[measure] = floats[measure].loc[same].to_numpy() / table[measure].to_numpy()
     return table.set_index(NETWORK)
@@ -98,8 +106,8 @@ def size_table(costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def energy_table(costs: pd.DataFrame) -> pd.DataFrame:
-    """dataset, cell, the ratio to float under every view, and the energies themselves."""
-    columns = [f"{measure}{end}" for measure in RATIOS for end in ENDS]
+    """dataset, cell, ratios to float and to 8 bits by view, and the energies themselves."""
+    columns = [f"{measure}{end}" for measure in [*RATIOS, *INT8_RATIOS] for end in ENDS]
     return costs[columns + PICOJOULES].reset_index()
 
 

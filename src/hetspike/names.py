@@ -12,9 +12,11 @@ VIEWS = {  # of energy, and their headings
     "bits_linear": "Weight bits",
     "field": "MAC and AC",
     "ops": "Operations",
-    "memory": "Memory",
-    "total": "Operations and memory",
+    "memory": "Memory (32-bit potentials)",
+    "total": "Operations and memory (32-bit potentials)",
 }
+INT8 = "int8"  # the counts of float-tuned charged at 8-bit uniform weights: a second reference
+INT8_VIEWS = ("ops", "memory", "total")  # weight bits fall to a quarter, MACs and ACs not at all
 
 
 def is_stand_in(dataset: str) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from hetspike.energy import ENERGY_VIEWS
+from hetspike.costs import INT8_RATIOS, RATIOS
 from hetspike.history import selected
 from hetspike.names import FLOAT, FLOAT_TUNED, LINEAR
 from hetspike.stats import accuracies
@@ -28,7 +28,7 @@ MEASURES = {
     "drop": Notation("z.1f", " pp"),
     "effective_bits": Notation(".2f", " bits"),
     "compression": FACTOR,
-    **{f"energy_{view}": FACTOR for view in ENERGY_VIEWS},
+    **dict.fromkeys([*RATIOS, *INT8_RATIOS], FACTOR),
 }
 RESULT_COLUMNS = (
     *("dataset", "cell", "method", "setting"),

@@ -1,14 +1,22 @@
 """Energy under each view."""
 
+from textwrap import fill
+
 import pandas as pd
 from matplotlib.figure import Figure
 
 from hetspike.figures.style import style_of, titled
-from hetspike.names import FLOAT_TUNED, VIEWS
+from hetspike.names import FLOAT_TUNED, INT8, INT8_VIEWS, VIEWS
+
+# columns of panels: a measure of `costs.energy_table`, and its heading
+PANELS = {f"energy_{view}": heading for view, heading in VIEWS.items()} | {
+    f"energy_{view}_{INT8}": f"{VIEWS[view]}, against {INT8}" for view in INT8_VIEWS
+}
+WIDTH = 1.45  # of a panel, inches
 
 
 def energy_views(energy: pd.DataFrame, cells: pd.DataFrame) -> Figure:
-    """Energy saved against float under every view: a row of panels per dataset, a column per view.
+    """Energy saved, a row of panels per dataset: a column per view against float, then int8.
 
     energy  `costs.energy_table`
     cells   cell, method, setting, distilled
@@ -21,15 +29,18 @@ def energy_views(energy: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     styles = {method: style_of(method, methods) for method in methods}
     panel = max(1.6, 0.3 + 0.16 * len(quantized))  # inches
     figure = Figure(
-        figsize=(1.6 + 1.75 * len(VIEWS), 1 + len(datasets) * panel), layout="constrained"
+        figsize=(1.6 + WIDTH * len(PANELS), 1.2 + len(datasets) * panel), layout="constrained"
     )
-    figure.suptitle(f"How many times less energy than {FLOAT_TUNED}, under five views")
+    figure.suptitle(
+        f"How many times less energy than {FLOAT_TUNED}, under five views; then "
+        f"than its operations at 8-bit weights ({INT8})"
+    )
     figure.supxlabel("dashed: no saving; lines: range over seeds", fontsize="small")
-    panels = figure.subplots(len(datasets), len(VIEWS), squeeze=False, sharey="row", sharex="col")
+    panels = figure.subplots(len(datasets), len(PANELS), squeeze=False, sharey="row", sharex="col")
     for row, dataset in zip(panels, datasets, strict=True):
         rows = shown[shown["dataset"] == dataset]
-        for axes, (view, heading) in zip(row, VIEWS.items(), strict=True):
-            low, value, high = (rows[f"energy_{view}{end}"] for end in ("_low", "", "_high"))
+        for axes, (measure, heading) in zip(row, PANELS.items(), strict=True):
+            low, value, high = (rows[f"{measure}{end}"] for end in ("_low", "", "_high"))
             axes.barh(
                 rows["cell"],
                 value,
@@ -42,7 +53,7 @@ def energy_views(energy: pd.DataFrame, cells: pd.DataFrame) -> Figure:
             axes.tick_params(labelsize="small")
             axes.spines[["top", "right"]].set_visible(False)
             if dataset == datasets[0]:
-                axes.set_title(heading, fontsize="small")
+                axes.set_title(fill(heading, 16), fontsize="small")
             if dataset == datasets[-1]:
                 axes.set_xlabel("times less", fontsize="small")
         row[0].set_ylabel(titled(dataset), fontsize="small")
