@@ -109,7 +109,13 @@ def test_verdicts_come_first_then_the_rest_in_order(shown):
 
 def test_verdicts_are_counted_and_what_was_not_run_is_folded(shown):
     counts = [text for text in shown.all("li") if re.match(r"\d", text)]
-    assert counts == ["2 supported", "1 not supported", "0 inconclusive", "1 not run"]
+    assert counts == [
+        "2 supported",
+        "1 not supported",
+        "0 inconclusive",
+        "0 met by budget",
+        "1 not run",
+    ]
     rows = [" ".join(text.split()) for text in shown.all("tr")]
     assert rows[0] == "verdictsentencedatasetid"
     assert rows[1] == "supportedIt is small.sim-aC1"

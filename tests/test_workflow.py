@@ -22,9 +22,12 @@ import pytest
 import torch
 import yaml
 from test_verdicts import all_judged, rows_of, told
+from torch.nn.functional import cross_entropy
 
+from hetspike.checkpoint import load_trained
 from hetspike.engine import Engine
 from hetspike.errors import UserError
+from hetspike.history import selected
 from hetspike.packing import load_packed
 from hetspike.samples import Samples, StoredFrames
 from hetspike.study import parse_study
@@ -211,6 +214,39 @@ def test_what_was_evaluated_is_what_is_packed(finished):
 
 
 @long_run
+def test_the_last_epoch_is_judged_and_the_selected_one_stands_beside(finished):
+    dataset, seed = "sim-saccade-digits", 1
+    validation, test = (
+        Samples(stored := StoredFrames(frames.open("rb"), str(frames)), stored.labels)
+        for split in ("validation", "test")
+        for frames in [finished / f"results/smoke/frames/{dataset}/{split}.zip"]
+    )
+    predictions = pd.read_csv(
+        finished / f"results/smoke/evaluation/{dataset}/{seed}/predictions.csv"
+    )
+    apart = 0
+    for cell in parse_study(SMOKE).cells:
+        folder = finished / f"results/smoke/networks/{dataset}/{seed}"
+        history = pd.read_csv(folder / f"{cell.name}.csv")
+        packed = finished / f"results/smoke/packed/{dataset}/{seed}"
+        rows = predictions[predictions["cell"] == cell.name]
+        for place, epoch, column in (
+            ("", history.iloc[-1], "prediction"),
+            ("selected/", selected(history), "selected"),
+        ):
+            file = f"{place}{cell.name}.safetensors"
+            trained, _ = load_trained((folder / file).read_bytes())
+            loss = cross_entropy(logits_of(trained, validation), validation.labels).item()
+            # the jobs had other kernels
+            assert loss == pytest.approx(epoch["validation_loss"], abs=0.004)
+            network, read = load_packed((packed / file).read_bytes())
+            assert read.about["validation_accuracy"] == epoch["validation_accuracy"]
+            assert logits_of(network, test).argmax(1).tolist() == rows[column].tolist()
+        apart += selected(history)["epoch"] != len(history)
+    assert apart  # for some network it is another epoch
+
+
+@long_run
 def test_significance_counts_what_was_predicted(finished):
     folder = finished / "results/smoke"
     table = pd.read_csv(folder / "tables/significance.csv").set_index(["dataset", "cell", "seed"])
@@ -261,6 +297,11 @@ def test_no_rule_before_evaluate_takes_test_recordings(finished):
         assert takers(f"{frames}/test.zip") == {"evaluate"}
         assert takers(f"{frames}/train.zip") == {"linear", "train_float", "search", "quantize"}
         assert takers(f"results/smoke/events/{dataset}/test.npz") == {"frames", "evaluate"}
+        # what starts from a float network starts from the one that validation selected
+        networks = f"results/smoke/networks/{dataset}/0"
+        started = {"search", "quantize", "pack"}
+        assert takers(f"{networks}/selected/float.safetensors") == started
+        assert takers(f"{networks}/float.safetensors") == {"pack"}
 
 
 @long_run
