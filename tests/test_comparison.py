@@ -13,14 +13,13 @@ from hetspike.comparison import (
     at_equal_bits,
     comparison_table,
 )
-from hetspike.present import (
+from hetspike.present.accuracy import (
     ablations_caption,
     comparison_caption,
     present_ablations,
     present_comparison,
-    to_latex,
-    to_markdown,
 )
+from hetspike.present.forms import to_latex, to_markdown
 
 # cell -> (method, setting, searched, distilled, against), right or wrong of four recordings for two
 # seeds, bits of its one layer for two seeds

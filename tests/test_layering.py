@@ -17,7 +17,8 @@ ORDER_IN_WORDS = """
     frames samples container model linear levels quantizer checkpoint sizes energy packing engine
     history effort augmentation train
     search.space search.random search.sensitivity search.fisher search.dnas search
-    evaluate stats comparison costs tables present
+    evaluate stats comparison costs tables
+    present.notation present.accuracy present.costs present.datasets present.forms present
     figures.style figures.samples figures.training figures.accuracy figures.layers figures.energy
     figures
     claims flow report drift study estimate

@@ -8,23 +8,18 @@ import pytest
 
 from hetspike.energy import ENERGY_VIEWS
 from hetspike.names import INT8_VIEWS
-from hetspike.present import (
-    TABLES,
-    present_datasets,
+from hetspike.present import TABLES
+from hetspike.present.accuracy import present_results, present_significance, present_summary
+from hetspike.present.costs import (
     present_energy,
     present_energy_claims,
     present_integer,
     present_order,
-    present_results,
-    present_significance,
     present_sizes,
-    present_summary,
-    to_csv,
-    to_latex,
-    to_markdown,
-    with_deviation,
-    with_spread,
 )
+from hetspike.present.datasets import present_datasets
+from hetspike.present.forms import to_csv, to_latex, to_markdown
+from hetspike.present.notation import with_deviation, with_spread
 from hetspike.tables import MEASURES
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hetspike.flow import drawing
-from hetspike.present import to_markdown
+from hetspike.present.forms import to_markdown
 from hetspike.report import FIGURES, Content, Table, page, read_table
 
 CLAIMS = Table(

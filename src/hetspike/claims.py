@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from hetspike.config import Settings, checked
 from hetspike.errors import UserError
 from hetspike.names import FLOAT_TUNED, INT8, INT8_VIEWS, VIEWS
-from hetspike.present import with_spread
+from hetspike.present.notation import with_spread
 from hetspike.tables import MEASURES
 
 Verdict = Literal["supported", "not supported", "inconclusive", "met by budget", "not run"]

@@ -3,7 +3,8 @@
 import pandas as pd
 from jobs import job, write_text
 
-from hetspike.present import TABLES, to_csv, to_markdown
+from hetspike.present import TABLES
+from hetspike.present.forms import to_csv, to_markdown
 from hetspike.tables import epoch_table
 
 with job(snakemake) as say:

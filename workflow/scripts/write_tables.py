@@ -18,7 +18,8 @@ from hetspike.costs import (
 )
 from hetspike.effort import training_passes
 from hetspike.names import FLOAT_TUNED
-from hetspike.present import TABLES, to_csv, to_latex, to_markdown
+from hetspike.present import TABLES
+from hetspike.present.forms import to_csv, to_latex, to_markdown
 from hetspike.stats import significance_table
 from hetspike.tables import dataset_table, describe_datasets, metrics, results_table
 
