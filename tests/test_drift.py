@@ -155,7 +155,7 @@ def test_every_tolerance_is_of_something_published():
 SAME_EVERYWHERE = {
     *("dataset", "split", "cell", "cells", "method", "setting", "seed", "n", "qat_runs"),
     *("protocol", "classes", "sensor", "steps", "train", "validation", "test", "recordings"),
-    *("chance", "paper_dataset", "paper_accuracy", "paper_energy"),
+    *("groups", "chance", "paper_dataset", "paper_accuracy", "paper_energy"),
 }
 
 

@@ -115,7 +115,8 @@ def comparison_caption(comparison: pd.DataFrame) -> str:
         "(number of networks, seeds times draws). Best single scheme: the one of highest test "
         "accuracy at the same effective bits, interpolated between its two nearest whole "
         "widths. Drop and gain: percentage points against float-tuned and against that scheme, "
-        "paired, with a 95 % interval; a gain is positive where the search is better. Cost: "
+        "paired, with a 95 % interval; a gain is positive where the search is better, under the "
+        "study's own recipe of QAT: what more epochs would leave of it is not measured. Cost: "
         "recordings that the search passed through the network, over those of one QAT run, a pass "
         "with gradients counted as three."
     )
