@@ -15,7 +15,7 @@ from hetspike.names import FLOAT_TUNED, INT8, INT8_VIEWS, VIEWS
 from hetspike.present.notation import with_spread
 from hetspike.tables import MEASURES
 
-Verdict = Literal["supported", "not supported", "inconclusive", "met by budget", "not run"]
+Verdict = Literal["supported", "not supported", "inconclusive", "not run"]
 # what a budget of bits settles by itself, whichever layers get them
 BUDGETED = {"effective_bits", "compression", "energy_bits_linear"}
 ENERGIES = {  # measure -> its view, and against what
@@ -70,6 +70,11 @@ class Claim(Settings):
         )
 
     @property
+    def basis(self) -> Literal["budget", "measurement"]:
+        """What a verdict rests on: a search that keeps its budget of bits settles some of them."""
+        return "budget" if self.measure in BUDGETED else "measurement"
+
+    @property
     def expected(self) -> str:
         """The condition in words, its tolerance included, such as "at most 3.675 bits"."""
         unit = MEASURES[self.measure].unit
@@ -114,7 +119,7 @@ def verdict(claim: Claim, measured: tuple[float, float] | None, *, learnt: bool 
 
     Supported where the whole interval satisfies the condition, not supported where none of it
     does, inconclusive where it straddles, and for a drop from a reference that has not `learnt`:
-    who guesses has nothing to lose. What is satisfied by the budget alone is no support.
+    who guesses has nothing to lose.
     """
     if measured is None:
         return "not run"
@@ -123,14 +128,14 @@ def verdict(claim: Claim, measured: tuple[float, float] | None, *, learnt: bool 
     low, high = measured
     lowest, highest = claim.bounds
     if lowest <= low and high <= highest:
-        return "met by budget" if claim.measure in BUDGETED else "supported"
+        return "supported"
     if high < lowest or highest < low:
         return "not supported"
     return "inconclusive"
 
 
 def claims_table(claims: Claims, results: pd.DataFrame) -> pd.DataFrame:
-    """id, sentence, dataset, cell, measured, expected, verdict: one row per claim and dataset.
+    """One row per claim and dataset: what was measured, expected, on what basis, and the verdict.
 
     results: `tables.results_table`. The reference of a dataset has learnt where the interval of its
     accuracy lies above chance. Raises UserError where a row lacks the measure, as the reference
@@ -161,6 +166,7 @@ def claims_table(claims: Claims, results: pd.DataFrame) -> pd.DataFrame:
                     "cell": claim.cell,
                     "measured": shown,
                     "expected": claim.expected,
+                    "basis": claim.basis,
                     "verdict": verdict(claim, measured, learnt=dataset in learnt),
                 }
             )

@@ -138,11 +138,11 @@ def claims_caption(claims: pd.DataFrame) -> str:
         "stand-ins that keep their protocols. A verdict judges the whole interval in brackets: "
         "supported where all of it satisfies the claim, not supported where none of it does, "
         "inconclusive where it straddles, or where the network that an accuracy is lost against "
-        "does no better than chance; not run where there are no results. Met by budget: satisfied, "
-        "but by the bits that the search was given, whatever it does with them; no support of the "
-        "method. An energy factor is missed when it is exceeded, too. Memory accesses are counted "
-        f"with weights at their packed width, {POTENTIALS}: what is not supported is so under this "
-        "assumption."
+        "does no better than chance; not run where there are no results. Where the basis is the "
+        "budget, the bits that the search was given settle the verdict, whatever it does with "
+        "them: such support is none of the method. An energy factor is missed when it is exceeded, "
+        "too. Memory accesses are counted with weights at their packed width, "
+        f"{POTENTIALS}: what is not supported is so under this assumption."
     )
 
 
@@ -162,6 +162,6 @@ def energy_claims_caption(table: pd.DataFrame) -> str:
         "datasets and on the simulated stand-ins (sim-*) that keep their protocols: the measured "
         "factor and the verdict on it. A factor is missed when it is exceeded, too: more than the "
         f"paper reports is another way of counting. Against {FLOAT_TUNED} in fp32, and against "
-        f"its operations at 8-bit uniform weights ({INT8}). The view of memory assumes weights at "
-        f"their packed width, {POTENTIALS}."
+        f"its operations at 8-bit uniform weights ({INT8}). Weight bits are what the budget makes "
+        f"them. The view of memory assumes weights at their packed width, {POTENTIALS}."
     )
