@@ -1,11 +1,16 @@
 """What moved against published numbers: judged as a function, and through `make drift`."""
 
+import importlib.util
 import json
+import random
+import re
 import shutil
 import subprocess
 import sys
+from hashlib import md5
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,6 +22,7 @@ from test_workflow import ROOT, copy_project
 
 from hetspike.drift import EXACT, Tolerances, metrics_table, moves
 from hetspike.errors import UserError
+from hetspike.files import sealed
 
 SHIPPED = Tolerances(**yaml.safe_load((ROOT / "config/tolerances.yaml").read_text()))
 LIMITS = Tolerances.model_validate(
@@ -191,16 +197,21 @@ STAGE = """stages:
 """
 
 
+def write(path: Path, text: str) -> None:
+    with sealed(path) as part:
+        part.write_text(text)
+
+
 def write_results(project: Path, machine: dict[str, str] = AT_HOME, results: str = RESULTS) -> None:
     folder = project / "results/smoke"
     (folder / "tables").mkdir(parents=True, exist_ok=True)
-    (folder / "tables/results.csv").write_text(results)
-    (folder / "tables/results.md").write_text("| 90 |\n")
-    (folder / "tables/sizes.csv").write_text("dataset,cell,packed_bytes\nsim-a,float,650117\n")
-    (folder / "metrics.json").write_text(
-        '{"sim-a": {"float": {"accuracy": 90.0}, "pot-3": {"drop": 5.0}}}'
+    write(folder / "tables/results.csv", results)
+    write(folder / "tables/results.md", "| 90 |\n")
+    write(folder / "tables/sizes.csv", "dataset,cell,packed_bytes\nsim-a,float,650117\n")
+    write(
+        folder / "metrics.json", '{"sim-a": {"float": {"accuracy": 90.0}, "pot-3": {"drop": 5.0}}}'
     )
-    (folder / "machine.json").write_text(json.dumps(machine))
+    write(folder / "machine.json", json.dumps(machine))
 
 
 def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -274,13 +285,13 @@ def test_nothing_may_move_on_the_same_machine(clone):
 
 def test_a_figure_or_a_text_may_not_move_on_the_same_machine(clone):
     write_results(clone)
-    (clone / "results/smoke/tables/results.md").write_text("| 89 |\n")
+    write(clone / "results/smoke/tables/results.md", "| 89 |\n")
     code, lines = drift(clone)
     assert code != 0
     assert "    results/smoke/tables/results.md" in lines  # dvc diff
     assert "smoke: 1 files differ, 0 values moved, 0 beyond their tolerance" in lines
     write_results(clone, ELSEWHERE)
-    (clone / "results/smoke/tables/results.md").write_text("| 89 |\n")
+    write(clone / "results/smoke/tables/results.md", "| 89 |\n")
     code, lines = drift(clone)
     assert code == 0
     assert lines[-1] == "smoke: 2 files differ, 0 values moved, 0 beyond their tolerance"
@@ -290,7 +301,7 @@ def test_beyond_tolerance_and_a_table_that_is_missing(clone):
     write_results(clone, ELSEWHERE, RESULTS.replace("85", "79").replace(",32", ",32.01"))
     (clone / "results/smoke/tables/sizes.csv").unlink()
     metrics = '{"sim-a": {"float": {"accuracy": 12.5}, "pot-3": {"drop": 5.0}}}'
-    (clone / "results/smoke/metrics.json").write_text(metrics)
+    write(clone / "results/smoke/metrics.json", metrics)
     code, lines = drift(clone)
     assert code != 0
     judged = [line.split() for line in lines if line.split()[:1] in (["BEYOND"], ["within"])]
@@ -321,7 +332,68 @@ def test_what_cannot_be_compared_is_one_line(clone):
     )
     write_results(clone, results="")
     assert complaint(clone).startswith(
-        "hetspike: drift: results/smoke/tables/results.csv is damaged"
+        "hetspike: drift: results/smoke/tables/results.csv is no table of a study"
     )
     shutil.rmtree(clone / ".git")
     assert "published results cannot be read" in complaint(clone)
+
+
+def flip(path: Path, place: int = 0) -> None:
+    path.chmod(0o644)  # DVC takes the right to write from what it keeps
+    content = bytearray(path.read_bytes())
+    content[place // 8] ^= 1 << place % 8
+    path.write_bytes(content)
+
+
+STORED = "files/md5/" + "/".join(
+    re.fullmatch("(..)(.*)", md5(RESULTS.encode()).hexdigest()).groups()
+)
+
+
+def test_a_damaged_published_file_is_told_from_a_result_that_moved(clone):
+    write_results(clone, results=RESULTS.replace("85", "84.5"))
+    flip(clone / "dvcstore" / STORED)
+    assert complaint(clone) == (
+        "hetspike: drift: published results/smoke/tables/results.csv is damaged: "
+        f"`git checkout dvcstore/{STORED}`"
+    )
+    run(clone, "git", "checkout", "--quiet", f"dvcstore/{STORED}")
+    assert "smoke: 1 files differ, 1 values moved, 1 beyond their tolerance" in drift(clone)[1]
+    flip(clone / ".dvc/cache" / STORED)  # where `make drift` has fetched it to
+    assert complaint(clone) == (
+        "hetspike: drift: published results/smoke/tables/results.csv is damaged: delete "
+        f".dvc/cache/{STORED}, `git checkout dvcstore/{STORED}` and `dvc fetch`"
+    )
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch, clone: Path) -> Any:
+    """workflow/scripts/drift.py in a clone."""
+    monkeypatch.chdir(clone)
+    spec = importlib.util.spec_from_file_location("drift_script", "workflow/scripts/drift.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_wrong_bit_of_what_is_published_or_found_counts_as_a_number(clone, script, tried):
+    write_results(clone, results=RESULTS.replace("85", "84.5"))
+    published = script.published_files(Path("results/smoke"))
+    table = Path("results/smoke/tables/results.csv")
+    assert script.found_files(published)[str(table)] != published[str(table)]
+    chance = random.Random(0)
+    content = table.read_bytes()
+    for place in chance.sample(range(8 * len(content)), 24):
+        flip(table, place)
+        with pytest.raises(UserError, match=r"results\.csv is damaged .* run the same snakemake"):
+            script.found_files(published)
+        table.write_bytes(content)
+    stored = Path("dvcstore") / STORED
+    content = stored.read_bytes()
+    for place in chance.sample(range(8 * len(content)), 24):
+        flip(stored, place)
+        with pytest.raises(UserError, match=r"results\.csv is damaged: `git checkout dvcstore"):
+            script.published_files(Path("results/smoke"))
+        stored.write_bytes(content)
+    tried("make drift", "a bit of a result flipped", refused=24)
+    tried("make drift", "a bit of a published file flipped", refused=24)

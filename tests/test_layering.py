@@ -21,7 +21,7 @@ ORDER_IN_WORDS = """
     present.notation present.accuracy present.costs present.datasets present.forms present
     figures.style figures.samples figures.training figures.accuracy figures.layers figures.energy
     figures
-    claims flow report drift study estimate
+    claims flow report drift study sharing estimate
     exchange api cli
 """
 ORDER = ORDER_IN_WORDS.split()

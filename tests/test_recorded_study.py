@@ -470,10 +470,19 @@ def test_an_archive_that_contradicts_a_frozen_list_is_refused(project):
         ).items()
     ]
     frozen.write_text("split,names,numbers\n" + "".join(rows))
+    digest = hashlib.sha256(frozen.read_bytes()).hexdigest()
+    sums = project / "data/splits/SHA256SUMS"
+    sums.write_text(f"{digest}  cifar10-dvs/first90.csv\n")
     line = complaint(project, study_of({"cifar10-dvs": SOURCES["cifar10-dvs"]}))
     assert line == (
         "hetspike: events cifar10-dvs: data/splits/cifar10-dvs/first90.csv has "
         "'bird/cifar10_bird_8' as test, the archive gives it as training: use the archive and "
         "this package as published"
+    )
+    frozen.write_text(frozen.read_text().replace("0-8", "0-9", 1))
+    line = complaint(project, study_of({"cifar10-dvs": SOURCES["cifar10-dvs"]}))
+    assert line == (
+        "hetspike: events cifar10-dvs: data/splits/cifar10-dvs/first90.csv is not the one that "
+        "data/splits/SHA256SUMS lists: `git checkout` both"
     )
     assert results(project) == {}

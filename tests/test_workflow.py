@@ -27,6 +27,7 @@ from torch.nn.functional import cross_entropy
 from hetspike.checkpoint import load_trained
 from hetspike.engine import Engine
 from hetspike.errors import UserError
+from hetspike.files import sealed
 from hetspike.history import selected
 from hetspike.packing import load_packed
 from hetspike.samples import Samples, StoredFrames
@@ -143,7 +144,8 @@ def planned(project: Path, study: str = "config/smoke.yaml") -> dict[str, int]:
 def test_results_do_not_depend_on_the_number_of_cores(finished, tmp_path, cores):
     expected = results(finished)
     assert {Path(name).suffix for name in expected} == {
-        *(".csv", ".md", ".tex", ".json", ".npz", ".zip", ".png", ".pdf", ".safetensors")
+        *(".csv", ".md", ".tex", ".json", ".npz", ".zip", ".png", ".pdf", ".safetensors"),
+        ".sha256",
     }
     afresh = copy_project(finished, tmp_path / "afresh")  # without its results
     assert results(run_smoke(afresh, cores)) == expected
@@ -305,6 +307,33 @@ def test_no_rule_before_evaluate_takes_test_recordings(finished):
 
 
 @long_run
+def test_a_training_depends_on_no_more_code_than_it_runs(finished):
+    summary = output_of(finished, "--detailed-summary", "--configfile", "config/smoke.yaml")
+    header, *lines = (line.split("\t") for line in summary.splitlines() if "\t" in line)
+    (inputs,) = {
+        row["input-file(s)"]
+        for row in (dict(zip(header, line, strict=True)) for line in lines)
+        if row["rule"] == "train_float" and row["output_file"].endswith("gestures/0/float.csv")
+    }
+    modules = {Path(name) for name in inputs.split(",") if name.endswith(".py")}
+    assert {path.stem for path in modules if "hetspike" in path.parts} == {
+        *("augmentation", "errors", "files", "history", "model", "samples", "train")
+    }
+    assert {path.stem for path in modules if "scripts" in path.parts} == {
+        *("framed", "jobs", "training")
+    }
+
+
+def test_every_data_file_of_the_package_is_an_input_of_some_rule():
+    """A module that reads one has its name; without that no edit of it would rerun anything."""
+    package = ROOT / "src/hetspike"
+    sources = [path.read_text() for path in package.rglob("*.py")]
+    data = [path for path in package.rglob("*") if path.is_file() and path.suffix[:3] != ".py"]
+    assert {"energy.toml", "report.html.jinja"} <= {path.name for path in data}
+    assert [path for path in data if not any(path.name in source for source in sources)] == []
+
+
+@long_run
 def test_the_diagnostic_of_epochs_sees_the_trainings_of_the_study(moved):
     before = results(moved)
     wanted = "results/smoke/diagnostic/sim-gestures-0.csv"
@@ -348,7 +377,10 @@ def test_a_training_that_was_killed_goes_on_from_its_last_epoch_to_the_same_bits
         for process in psutil.Process(run.pid).children(recursive=True):
             process.kill()
     assert run.returncode != 0
-    assert {path.name for path in folder.glob("*float.*")} == {"float.resume"}
+    assert {path.name for path in folder.glob("*float.*")} == {
+        *("float.resume", "float.resume.sha256"),
+        "float.csv.sha256",  # of what Snakemake removed before the training began
+    }
     output_of(moved, target, "--cores", "1", "--configfile", "config/smoke.yaml")
     log = (moved / "results/smoke/logs/train_float/sim-gestures-0.log").read_text()
     epoch = int(re.match(r"goes on after epoch (\d)\n", log)[1])
@@ -357,17 +389,26 @@ def test_a_training_that_was_killed_goes_on_from_its_last_epoch_to_the_same_bits
 
 
 @long_run
-def test_a_training_does_not_go_on_from_what_another_one_left(moved):
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_training_does_not_go_on_from_what_another_one_left_or_is_damaged(moved, whole):
     folder = moved / "results/smoke/networks/sim-gestures/0"
     target = "results/smoke/networks/sim-gestures/0/float.safetensors"
     written = (moved / target).read_bytes()
     (moved / target).unlink()
-    torch.save({"run": "another"}, folder / "float.resume")
-    output_of(moved, target, "--cores", "1", "--configfile", "config/smoke.yaml")
+    with sealed(folder / "float.resume") as part:
+        torch.save({"run": "another"}, part)
+    problem = ""
+    if not whole:
+        with (folder / "float.resume").open("r+b") as file:
+            file.write(b"Q")  # where a zip archive has a P
+        problem = f"{target.replace('safetensors', 'resume')} is damaged (its SHA-256 is not the "
+        problem += "one beside it): the training starts anew"
+    said = output_of(moved, target, "--cores", "1", "--configfile", "config/smoke.yaml")
     log = (moved / "results/smoke/logs/train_float/sim-gestures-0.log").read_text()
-    assert log.startswith("epoch 1: ")
+    assert log.startswith(f"{problem}\nepoch 1: " if problem else "epoch 1: ")
+    assert said.splitlines().count(f"hetspike: {problem}") == (not whole)
     assert (moved / target).read_bytes() == written
-    assert not (folder / "float.resume").exists()
+    assert [*folder.glob("float.resume*")] == []
 
 
 def test_a_dry_run_of_the_papers_study_says_what_it_takes(project):
@@ -413,6 +454,9 @@ AFTER_TRAINING = EVALUATION | {"pack": 4}
         ("src/hetspike/figures/training.py", {"figures": 1, "report": 1}),
         ("src/hetspike/report.html.jinja", {"report": 1}),
         ("src/hetspike/energy.py", EVALUATION),
+        ("src/hetspike/energy.toml", EVALUATION),
+        ("src/hetspike/events/archives.py", {}),  # nothing is read from archives here
+        ("src/hetspike/events/recorded.py", {}),
         ("src/hetspike/evaluate.py", EVALUATION),
         ("src/hetspike/engine.py", EVALUATION),
         ("src/hetspike/packing.py", AFTER_TRAINING),
@@ -567,7 +611,7 @@ def test_a_budget_that_only_the_network_shows_to_be_out_of_reach(project):
     assert "budget 2.01 is out of reach" in line
     assert "change `budgets` or `candidates`" in line
     stages = {name.split("/")[1] for name in results(project)}
-    assert stages == {"events", "frames", "networks"}
+    assert stages == {"events", "frames", "networks", "settings"}
 
 
 def missing(path: Path) -> None:

@@ -4,17 +4,26 @@ The file is a zip archive of `about.json` (shape, labels, classes) and a deflate
 frames of each recording: most counts are 0. It is read through a memory map, and a recording is
 inflated when a batch asks for it, so that ten thousand of 128x128 pixels, five gigabytes of frames,
 take a fraction of that on disk and a batch of it in memory.
+
+What the file promises is held against itself before memory is taken for it: members that are those
+of the shape and nothing else, each of its recording's size, none sharing bytes with another. So it
+expands to no more than deflate can make of its length.
 """
 
 import json
 import math
 import mmap
+import os
+import stat
+import struct
 import zipfile
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
-from typing import IO, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -22,13 +31,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hetspike.errors import UserError
-from hetspike.events.archives import DAMAGED
 
 ABOUT = "about.json"
+MOST_ABOUT = 2**24  # bytes; the labels of a million recordings take a third of it
+MOST_COUNTS = 2**28  # of a recording: 64 steps of a sensor of 1280x720 are 2**27
+INFLATED = 1032  # bytes that deflate makes of one, at most
 VALUES = 2**21  # of frames in a network at once
 FASTEST = 1  # of deflate's levels; the others save a few per cent
 
 READERS = 4  # threads that read for a GPU; a core inflates some 200 recordings of 128x128 a second
+
+# what zipfile, json and zlib raise on damage, depending on what is hit
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+    *(EOFError, LookupError, OSError, OverflowError, RuntimeError, TypeError, ValueError),
+)
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -52,15 +69,16 @@ class StoredFrames:
 
     def __init__(self, file: IO[bytes], called: str) -> None:
         self.called = called
-        try:
+        with self._reading("holds no frames"):
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError("it is no regular file")
             mapped = _Mapped(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._archive = zipfile.ZipFile(mapped)  # type: ignore[call-overload]
-            about = json.loads(self._archive.read(ABOUT))
-            self.shape: tuple[int, ...] = tuple(about["shape"])
-            self.labels: Tensor = torch.tensor(about["labels"], dtype=torch.int64)
-            self.classes: tuple[str, ...] = tuple(about["classes"])
-        except (*DAMAGED, LookupError, TypeError) as error:
-            raise UserError(f"{called} holds no frames ({error}): make it again") from error
+            members = {member.filename: member for member in self._archive.infolist()}
+            about = json.loads(self._content(members[ABOUT], MOST_ABOUT))
+            self.shape, labels, self.classes = _said_by(about)
+            self.labels: Tensor = torch.tensor(labels, dtype=torch.int64)
+            self._rows = _members_of(self._archive.infolist(), members, self.shape, len(mapped))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -75,11 +93,67 @@ class StoredFrames:
             return found
         if not 0 <= rows < len(self):  # what ends an iteration
             raise IndexError(f"recording {int(rows)} of {len(self)}")
-        try:
-            counts = self._archive.read(_member(int(rows)))
-        except (*DAMAGED, LookupError) as error:
-            raise UserError(f"{self.called} is damaged ({error}): make it again") from error
+        with self._reading("is damaged"):
+            counts = self._content(self._rows[int(rows)], MOST_COUNTS)
         return torch.frombuffer(bytearray(counts), dtype=torch.uint8).view(self.shape[1:])
+
+    def _content(self, member: zipfile.ZipInfo, most: int) -> bytes:
+        """What a member holds: as much as it says, and at most so many bytes."""
+        if member.compress_type != zipfile.ZIP_DEFLATED:  # others may take any memory
+            raise ValueError(f"{member.filename} is not deflated")
+        if member.file_size > most:
+            raise ValueError(f"{member.filename} would take {member.file_size} bytes")
+        with self._archive.open(member) as file:
+            # zipfile's own `read` inflates all that is there before it looks at the size
+            content = file.read(member.file_size)
+        if len(content) != member.file_size:
+            raise ValueError(f"{member.filename} is cut short")
+        return content
+
+    @contextmanager
+    def _reading(self, problem: str) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGED as error:
+            raise UserError(f"{self.called} {problem} ({error}): make it again") from error
+
+
+def _said_by(about: Any) -> tuple[tuple[int, ...], list[int], tuple[str, ...]]:
+    """Shape, labels and classes that agree with each other; ValueError where they do not."""
+    shape, labels, classes = about["shape"], about["labels"], about["classes"]
+    if not (
+        [type(shape), type(labels), type(classes)] == [list] * 3
+        and {*map(type, shape), *map(type, labels)} == {int}
+        and {*map(type, classes)} == {str}
+    ):
+        raise ValueError(f"{ABOUT} has something else than a shape, labels and classes")
+    if len(shape) != 5 or min(shape) < 1 or math.prod(shape[1:]) > MOST_COUNTS:
+        raise ValueError(f"frames of shape {shape}")
+    if len(labels) != shape[0] or not 0 <= min(labels) <= max(labels) < len(classes):
+        raise ValueError(f"{len(labels)} labels of {len(classes)} classes for shape {shape}")
+    return tuple(shape), labels, tuple(classes)
+
+
+def _members_of(
+    found: list[zipfile.ZipInfo],
+    by_name: dict[str, zipfile.ZipInfo],
+    shape: tuple[int, ...],
+    length: int,
+) -> list[zipfile.ZipInfo]:
+    """The member of each recording; ValueError where there are others, or one is of another size.
+
+    length  of the file, in bytes, which the members share
+    """
+    if len(found) != shape[0] + 1:
+        raise ValueError(f"{len(found)} members for {shape[0]} recordings")
+    rows = [by_name[_member(row)] for row in range(shape[0])]
+    size = math.prod(shape[1:])
+    for member in rows:
+        if member.file_size != size or size > INFLATED * max(member.compress_size, 1):
+            raise ValueError(f"recording {member.filename} is no {size} bytes")
+    if sum(member.compress_size for member in found) > length:
+        raise ValueError("members lie in each other")
+    return rows
 
 
 def store(

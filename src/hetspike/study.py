@@ -120,8 +120,8 @@ class Study(Settings):
     study: Name = Field(description="name of the folder under results/")
     shares: Name | None = Field(
         None,
-        description="study in whose folder recordings, networks and searches are kept and found; "
-        "what the two studies both name must have the same settings",
+        description="study whose recordings, networks and searches are taken where there are "
+        "some; what the two studies both name must have the same settings",
     )
     kernels: Literal["fastest", "portable"] = Field(
         "fastest",
@@ -225,23 +225,53 @@ class Study(Settings):
         """The recipe of a dataset's float networks."""
         return self.datasets[dataset].float_training or self.float_training
 
-    def fingerprint(self, dataset: str, cell: Cell) -> str:
-        """SHA-256 of the settings that make a network of this cell, but for names and seed."""
-        made_by: dict[str, Any] = {
-            "dataset": [dataset, self.datasets[dataset].model_dump()],
-            "float_training": self.float_training_of(dataset).model_dump(),
+    def recordings_made_by(self, dataset: str) -> dict[str, Any]:
+        """The settings that make the events of a dataset."""
+        return {dataset: {"source": self.datasets[dataset].source}}
+
+    def frames_made_by(self, dataset: str) -> dict[str, Any]:
+        """The settings that make the frames of a dataset."""
+        framing = self.datasets[dataset].framing.model_dump()
+        return {dataset: {"source": self.datasets[dataset].source, "framing": framing}}
+
+    def search_made_by(self, dataset: str, cell: Cell) -> dict[str, Any]:
+        """The settings that make the assignment of a searched cell, but for names and seed."""
+        plan = self.searches[cell.method]
+        return self._float_made_by(dataset) | {
+            "boundary_layers": self.boundary_layers,
+            "search": {
+                "search": plan.search,
+                "settings": plan.settings,
+                "candidates": self.candidates_of(cell.method),
+                "budget": cell.setting,
+                "draw": cell.draw,
+            },
         }
-        if cell.name != FLOAT:
-            made_by |= {"qat": self.qat.model_dump(), "boundary_layers": self.boundary_layers}
+
+    def network_made_by(self, dataset: str, cell: Cell) -> dict[str, Any]:
+        """The settings that make a network of this cell, but for names and seed."""
+        made_by = self._float_made_by(dataset)
+        if cell.name == FLOAT:
+            return made_by
+        made_by |= {"qat": self.qat.model_dump(), "boundary_layers": self.boundary_layers}
         if cell.searched:
-            plan = self.searches[cell.method]
-            candidates = self.candidates_of(cell.method)
-            made_by["search"] = [plan.search, plan.settings, candidates, cell.setting, cell.draw]
+            made_by |= self.search_made_by(dataset, cell)
         elif cell.setting is not None:
-            made_by["levels"] = [cell.method, cell.setting]
+            made_by["levels"] = {"scheme": cell.method, "bits": cell.setting}
         if cell.distilled and self.distillation:
             made_by["distillation"] = self.distillation.model_dump(exclude={"rows"})
-        return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
+        return made_by
+
+    def _float_made_by(self, dataset: str) -> dict[str, Any]:
+        return {
+            dataset: self.datasets[dataset].model_dump(exclude={"float_training"}),
+            "float_training": self.float_training_of(dataset).model_dump(),
+        }
+
+    def fingerprint(self, dataset: str, cell: Cell) -> str:
+        """SHA-256 of the settings that make a network of this cell, but for names and seed."""
+        made_by = json.dumps(self.network_made_by(dataset, cell), sort_keys=True)
+        return hashlib.sha256(made_by.encode()).hexdigest()
 
     @property
     def cells(self) -> tuple[Cell, ...]:

@@ -1,6 +1,7 @@
 # Names that every rule file uses, and the only functions of the workflow.
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -11,8 +12,11 @@ from itertools import product
 from pathlib import Path
 
 from hetspike.errors import UserError
+from hetspike.events import DATASETS as KNOWN_DATASETS
 from hetspike.events import published
+from hetspike.files import ending, intact
 from hetspike.names import labelled, protocol_of, search_of
+from hetspike.sharing import Job, offered
 from hetspike.study import FLOAT, parse_study
 
 # One thread a job and parallelism between jobs: results do not depend on --cores.
@@ -29,6 +33,11 @@ DRY_RUN = any(re.fullmatch(r"-[a-z]*n[a-z]*|--dry-?run", each) for each in sys.a
 # Relative, like all file names: a study that is moved with its project stays up to date.
 PROJECT = Path(os.path.relpath(workflow.basedir))
 ROOTS = [PROJECT / "src", PROJECT / "workflow/scripts"]
+DATA = [
+    path
+    for path in ROOTS[0].rglob("*.*")
+    if path.suffix not in (".py", ".pyc") and path.is_file() and ".egg-info" not in str(path)
+]
 
 
 def check_writable(folder):
@@ -43,9 +52,7 @@ def check_writable(folder):
 try:
     STUDY = parse_study(config)
     RESULTS = Path("results") / STUDY.study
-    SHARED = Path("results") / (STUDY.shares or STUDY.study)
     check_writable(RESULTS)
-    check_writable(SHARED)
 except UserError as error:
     sys.exit(f"hetspike: {error}")
 
@@ -75,6 +82,7 @@ TABLES = [
 ]
 SPLITS = ["train", "validation", "test"]
 
+FROZEN = Path("data/splits")
 RAW = Path("data/raw")
 POINTERS = [
     path.relative_to(RAW) for pattern in ("*.dvc", "[!.]*/*.dvc") for path in RAW.glob(pattern)
@@ -93,34 +101,141 @@ wildcard_constraints:
     cell=one_of(CELLS),
 
 
+# What other studies may take, by kind: what a job of it leaves in the folder of a study.
+NETWORK = "networks/{dataset}/{seed}"
+MADE = {
+    "events": [
+        *(f"events/{{dataset}}/{split}.npz" for split in SPLITS),
+        "events/{dataset}/samples.csv",
+    ],
+    "frames": [
+        *(f"frames/{{dataset}}/{split}.zip" for split in SPLITS),
+        "frames/{dataset}/events.csv",
+    ],
+    "linear": ["linear/{dataset}.npz"],
+    "searches": ["searches/{dataset}/{seed}/{cell}.json"],
+    "networks": [
+        *(f"{NETWORK}/{name}.safetensors" for name in ("{cell}", "selected/{cell}")),
+        f"{NETWORK}/{{cell}}.csv",
+    ],
+}
+
+
+def settings_of(kind, dataset, cell=FLOAT):
+    """The settings that make what a job of a kind leaves."""
+    match kind:
+        case "events":
+            made_by = STUDY.recordings_made_by(dataset)
+        case "frames" | "linear":
+            made_by = STUDY.frames_made_by(dataset)
+        case "searches":
+            made_by = STUDY.search_made_by(dataset, CELLS[cell])
+        case "networks":
+            made_by = STUDY.network_made_by(dataset, CELLS[cell])
+    return {"kernels": STUDY.kernels} | made_by
+
+
+def made_by(kind):
+    """The settings of a job of a kind, as its parameter."""
+    return lambda wildcards: settings_of(kind, wildcards.dataset, wildcards.get("cell", FLOAT))
+
+
+def record_of(kind):
+    """Where a job of a kind says which settings made its files."""
+    own = "/{seed}/{cell}" if kind in ("searches", "networks") else ""
+    return f"settings/{kind}/{{dataset}}{own}.json"
+
+
+def shareable():
+    """Every job of the study whose files another one may have."""
+    cells = {"searches": SEARCHED, "networks": CELLS}
+    for kind, files in MADE.items():
+        seeds = STUDY.seeds if kind in cells else [0]
+        for dataset, seed, cell in product(DATASETS, seeds, cells.get(kind, [FLOAT])):
+            values = {"dataset": dataset, "seed": seed, "cell": cell}
+            device = "cpu" if STUDY.device == "cpu" and kind in cells else None
+            yield Job(
+                record_of(kind).format(**values),
+                tuple(file.format(**values) for file in files),
+                settings_of(kind, dataset, cell),
+                device,
+            )
+
+
+try:
+    OTHER = Path("results") / (STUDY.shares or STUDY.study)
+    TAKEN = offered(OTHER, shareable()) if OTHER != RESULTS else set()
+except UserError as error:
+    sys.exit(f"hetspike: {error}")
+
+
+def home(file):
+    """A file of this study, or of the one that it shares: that is read and never written."""
+    return str((OTHER if file in TAKEN else RESULTS) / file)
+
+
+def kept(file):
+    """The same for a name with wildcards, as an input."""
+    return lambda wildcards: home(file.format(**wildcards))
+
+
+def kept_of_cells(file):
+    """The same for every cell."""
+    return lambda wildcards: [home(file.format(cell=cell, **wildcards)) for cell in CELLS]
+
+
+def homes(file, **values):
+    """The same for every value of the wildcards, as `expand` orders them."""
+    return [home(each) for each in expand(file, **values)]
+
+
 @cache
 def imported(file):
-    """The modules that a file imports, config.py and study.py left out."""
-    found = []
-    for node in ast.walk(ast.parse(Path(file).read_text())):
+    """The modules that a file imports, and the data of the package that it names.
+
+    config.py and study.py are left out: what they say reaches a job as its params.
+    """
+    text = Path(file).read_text()
+    found = [str(path) for path in DATA if path.name in text]
+    for node in ast.walk(ast.parse(text)):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         for path in (root / name.replace(".", "/") for name in names for root in ROOTS):
-            for module in (path.with_suffix(".py"), *path.glob("*.py")):
+            for module in (path.with_suffix(".py"), path / "__init__.py"):
                 if module.is_file() and module.stem not in ("config", "study"):
                     found.append(str(module))
+    if "import_module" in text:  # a package that loads its modules by their names
+        found += map(str, Path(file).parent.glob("*.py"))
     return found
 
 
-def code(file):
-    """The modules that a script reaches through its imports: editing one reruns its rule.
+def code(file, without=frozenset()):
+    """What a script reaches through its imports: editing any of it reruns its rule.
 
-    What config.py and study.py say reaches a job as its params.
+    without  modules that are passed over, with what only they reach
     """
     found, files = set(), [file]
     while files:  # not by recursion: a package and its modules may import each other
-        new = {*imported(files.pop())} - found
+        new = {*imported(files.pop())} - found - without
         found |= new
-        files += new
+        files += [each for each in new if each.endswith(".py")]
     return sorted(found)
+
+
+def code_of_dataset(file):
+    """The same for a rule of one dataset: how others are made or read is no part of it."""
+
+    def reached(wildcards):
+        modules = {
+            name: str(ROOTS[0] / make.__module__.replace(".", "/")) + ".py"
+            for name, make in KNOWN_DATASETS.items()
+        }
+        return code(file, without=frozenset(modules.values()) - {modules[wildcards.dataset]})
+
+    return reached
 
 
 def source(wildcards):
@@ -145,7 +260,10 @@ def network(wildcards):
 
 
 def archives(wildcards):
-    """The files of a recorded dataset: a changed one is read again, a missing one fetched."""
+    """The files of a recorded dataset: a changed one is read again, a missing one fetched.
+
+    One whose date alone changed is not: of large files Snakemake compares no more than that.
+    """
     plan = source(wildcards)
     if "folder" not in plan:
         return []
@@ -157,15 +275,26 @@ def archives(wildcards):
         if (folder / "airplane.zip").exists():  # one archive a class, as first published
             files = folder.glob("*.zip")
     known = {RAW / name for name in ARCHIVES}
-    return sorted(
-        str(file) for file in files if file.exists() or known & {file, file.with_suffix("")}
-    )
+    found = [file for file in files if file.exists() or known & {file, file.with_suffix("")}]
+    before = archives_before(wildcards.dataset)
+    return [
+        ancient(name) if file.is_file() and before.get(name) == ending(file) else name
+        for name, file in sorted((str(file), file) for file in found)
+    ]
+
+
+def archives_before(dataset):
+    """How the archives ended that the recordings of a dataset were read from."""
+    try:
+        return json.loads(intact(RESULTS / f"settings/events/{dataset}.json"))["archives"]
+    except (UserError, ValueError, LookupError):
+        return {}  # what is not known to be the same is read again
 
 
 def frozen_samples(wildcards):
     """The list of samples that the protocol of a recorded dataset stands for, where it is known."""
-    path = Path(f"data/splits/{wildcards.dataset}/{protocol_of(source(wildcards))}.csv")
-    return {"frozen": path} if path.exists() else {}
+    path = FROZEN / wildcards.dataset / f"{protocol_of(source(wildcards))}.csv"
+    return {"frozen": path, "sums": FROZEN / "SHA256SUMS"} if path.exists() else {}
 
 
 def single_choice(wildcards):
@@ -179,7 +308,7 @@ def searched_assignment(wildcards):
     searched = CELLS[wildcards.cell].plain
     if searched not in SEARCHED:
         return {}
-    return {"search": SHARED / f"searches/{wildcards.dataset}/{wildcards.seed}/{searched}.json"}
+    return {"search": home(f"searches/{wildcards.dataset}/{wildcards.seed}/{searched}.json")}
 
 
 def search_call(wildcards):
@@ -248,7 +377,7 @@ def show_results():
 
 def show_errors():
     """What was wrong, once more, below all that Snakemake says about a failed job."""
-    for log in sorted(log for each in {SHARED, RESULTS} for log in each.rglob("logs/**/*.log")):
+    for log in sorted(RESULTS.rglob("logs/**/*.log")):
         last = log.read_text().splitlines()[-1:]
         if log.stat().st_mtime >= STARTED and last and last[0].startswith("hetspike: "):
             print(last[0], file=sys.stderr, flush=True)

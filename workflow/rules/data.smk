@@ -11,7 +11,7 @@ rule fetch:
     output:
         f"{RAW}/{{archive}}",
     log:
-        SHARED / "logs/fetch/{archive}.log",
+        RESULTS / "logs/fetch/{archive}.log",
     wildcard_constraints:
         archive=one_of(name for name in ARCHIVES if not (RAW / name).exists()),
     conda:
@@ -28,7 +28,7 @@ rule keep:
     output:
         update(f"{RAW}/{{archive}}"),
     log:
-        SHARED / "logs/keep/{archive}.log",
+        RESULTS / "logs/keep/{archive}.log",
     wildcard_constraints:
         archive=one_of(name for name in ARCHIVES if (RAW / name).exists()),
     conda:
@@ -45,7 +45,7 @@ rule check:
     output:
         f"{RAW}/{{archive}}.md5",
     log:
-        SHARED / "logs/check/{archive}.log",
+        RESULTS / "logs/check/{archive}.log",
     wildcard_constraints:
         archive=one_of(ARCHIVES),
     conda:
@@ -57,36 +57,39 @@ rule check:
 rule events:
     input:
         unpack(frozen_samples),
-        code=code("workflow/scripts/make_events.py"),
+        code=code_of_dataset("workflow/scripts/make_events.py"),
         archives=archives,
     output:
-        **{split: SHARED / f"events/{{dataset}}/{split}.npz" for split in SPLITS},
-        samples=SHARED / "events/{dataset}/samples.csv",
+        **{split: RESULTS / f"events/{{dataset}}/{split}.npz" for split in SPLITS},
+        samples=RESULTS / "events/{dataset}/samples.csv",
+        settings=RESULTS / record_of("events"),
     log:
-        SHARED / "logs/events/{dataset}.log",
+        RESULTS / "logs/events/{dataset}.log",
     conda:
         "../../environment.yml"
     params:
         source=source,
-        kernels=STUDY.kernels,  # other ones make all anew, and all starts here
+        made_by=made_by("events"),  # other kernels make all anew, and all starts here
     script:
         "../scripts/make_events.py"
 
 
 rule frames:
     input:
-        **{split: SHARED / f"events/{{dataset}}/{split}.npz" for split in SPLITS},
-        samples=rules.events.output.samples,
-        code=code("workflow/scripts/make_frames.py"),
+        **{split: kept(f"events/{{dataset}}/{split}.npz") for split in SPLITS},
+        samples=kept("events/{dataset}/samples.csv"),
+        code=code_of_dataset("workflow/scripts/make_frames.py"),
     output:
-        **{split: SHARED / f"frames/{{dataset}}/{split}.zip" for split in SPLITS},
-        table=SHARED / "frames/{dataset}/events.csv",
+        **{split: RESULTS / f"frames/{{dataset}}/{split}.zip" for split in SPLITS},
+        table=RESULTS / "frames/{dataset}/events.csv",
+        settings=RESULTS / record_of("frames"),
     log:
-        SHARED / "logs/frames/{dataset}.log",
+        RESULTS / "logs/frames/{dataset}.log",
     conda:
         "../../environment.yml"
     params:
         source=source,
         framing=framing,
+        made_by=made_by("frames"),
     script:
         "../scripts/make_frames.py"

@@ -4,9 +4,9 @@
 
 rule watch_test:
     input:
-        **{split: SHARED / f"frames/{{dataset}}/{split}.zip" for split in SPLITS},
+        **{split: kept(f"frames/{{dataset}}/{split}.zip") for split in SPLITS},
         code=code("workflow/scripts/watch_test.py"),
-        history=rules.train_float.output.history,
+        history=kept(f"{NETWORK}/{FLOAT}.csv"),
     output:
         RESULTS / "diagnostic/{dataset}-{seed}.csv",
     log:

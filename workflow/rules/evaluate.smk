@@ -4,12 +4,10 @@
 rule pack:
     input:
         code=code("workflow/scripts/pack_networks.py"),
-        validation=SHARED / "frames/{dataset}/validation.zip",
-        networks=[SHARED / f"networks/{{dataset}}/{{seed}}/{cell}.safetensors" for cell in CELLS],
-        selected=[
-            SHARED / f"networks/{{dataset}}/{{seed}}/selected/{cell}.safetensors" for cell in CELLS
-        ],
-        histories=[SHARED / f"networks/{{dataset}}/{{seed}}/{cell}.csv" for cell in CELLS],
+        validation=kept("frames/{dataset}/validation.zip"),
+        networks=kept_of_cells(f"{NETWORK}/{{cell}}.safetensors"),
+        selected=kept_of_cells(f"{NETWORK}/selected/{{cell}}.safetensors"),
+        histories=kept_of_cells(f"{NETWORK}/{{cell}}.csv"),
     output:
         networks=[RESULTS / f"packed/{{dataset}}/{{seed}}/{cell}.safetensors" for cell in CELLS],
         selected=[
@@ -28,9 +26,9 @@ rule pack:
 rule evaluate:
     input:
         code=code("workflow/scripts/evaluate_test.py"),
-        test=SHARED / "frames/{dataset}/test.zip",
-        events=SHARED / "events/{dataset}/test.npz",
-        linear=SHARED / "linear/{dataset}.npz",
+        test=kept("frames/{dataset}/test.zip"),
+        events=kept("events/{dataset}/test.npz"),
+        linear=kept("linear/{dataset}.npz"),
         networks=rules.pack.output.networks,
         selected=rules.pack.output.selected,
     output:

@@ -14,8 +14,13 @@ rule tables:
         predictions=expand(rules.evaluate.output.predictions, dataset=DATASETS, seed=STUDY.seeds),
         layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
         networks=expand(rules.evaluate.output.networks, dataset=DATASETS, seed=STUDY.seeds),
-        events=expand(rules.frames.output.table, dataset=DATASETS),
-        searches=expand(rules.search.output, dataset=DATASETS, seed=STUDY.seeds, cell=SEARCHED),
+        events=homes("frames/{dataset}/events.csv", dataset=DATASETS),
+        searches=homes(
+            "searches/{dataset}/{seed}/{cell}.json",
+            dataset=DATASETS,
+            seed=STUDY.seeds,
+            cell=SEARCHED,
+        ),
     output:
         expand(RESULTS / "tables/{table}.{form}", table=TABLES, form=["csv", "md", "tex"]),
         RESULTS / "tables/summary.md",
@@ -47,12 +52,7 @@ rule figures:
         results=RESULTS / "tables/results.csv",
         energy=RESULTS / "tables/energy.csv",
         layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
-        histories=expand(
-            SHARED / "networks/{dataset}/{seed}/{cell}.csv",
-            dataset=DATASETS,
-            seed=STUDY.seeds,
-            cell=CELLS,
-        ),
+        histories=homes(f"{NETWORK}/{{cell}}.csv", dataset=DATASETS, seed=STUDY.seeds, cell=CELLS),
     output:
         expand(RESULTS / "figures/training-{dataset}.{form}", dataset=DATASETS, form=FORMS),
         expand(RESULTS / "figures/accuracy-{dataset}.{form}", dataset=DATASETS, form=FORMS),
@@ -73,8 +73,8 @@ rule figures:
 
 rule samples:
     input:
-        code=code("workflow/scripts/draw_samples.py"),
-        recordings=SHARED / "events/{dataset}/train.npz",
+        code=code_of_dataset("workflow/scripts/draw_samples.py"),
+        recordings=kept("events/{dataset}/train.npz"),
     output:
         expand(RESULTS / "figures/samples-{{dataset}}.{form}", form=FORMS),
     log:
@@ -91,7 +91,6 @@ rule samples:
 rule report:
     input:
         code=code("workflow/scripts/write_report.py"),
-        template=PROJECT / "src/hetspike/report.html.jinja",
         tables=expand(RESULTS / "tables/{table}.md", table=["summary", *TABLES]),
         figures=[
             path

@@ -4,13 +4,14 @@
 rule search:
     input:
         code=code("workflow/scripts/search_assignment.py"),
-        train=SHARED / "frames/{dataset}/train.zip",
-        validation=SHARED / "frames/{dataset}/validation.zip",
-        float_network=rules.train_float.output.selected,
+        train=kept("frames/{dataset}/train.zip"),
+        validation=kept("frames/{dataset}/validation.zip"),
+        float_network=kept(f"{NETWORK}/selected/{FLOAT}.safetensors"),
     output:
-        SHARED / "searches/{dataset}/{seed}/{cell}.json",
+        search=RESULTS / "searches/{dataset}/{seed}/{cell}.json",
+        settings=RESULTS / record_of("searches"),
     log:
-        SHARED / "logs/search/{dataset}-{seed}-{cell}.log",
+        RESULTS / "logs/search/{dataset}-{seed}-{cell}.log",
     conda:
         "../../environment.yml"
     resources:
@@ -18,5 +19,6 @@ rule search:
     params:
         search=search_call,
         boundary_layers=STUDY.boundary_layers,
+        made_by=made_by("searches"),
     script:
         "../scripts/search_assignment.py"

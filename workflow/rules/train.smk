@@ -4,14 +4,17 @@
 rule linear:
     input:
         code=code("workflow/scripts/train_linear.py"),
-        train=SHARED / "frames/{dataset}/train.zip",
-        validation=SHARED / "frames/{dataset}/validation.zip",
+        train=kept("frames/{dataset}/train.zip"),
+        validation=kept("frames/{dataset}/validation.zip"),
     output:
-        SHARED / "linear/{dataset}.npz",
+        linear=RESULTS / "linear/{dataset}.npz",
+        settings=RESULTS / record_of("linear"),
     log:
-        SHARED / "logs/linear/{dataset}.log",
+        RESULTS / "logs/linear/{dataset}.log",
     conda:
         "../../environment.yml"
+    params:
+        made_by=made_by("linear"),
     script:
         "../scripts/train_linear.py"
 
@@ -19,14 +22,15 @@ rule linear:
 rule train_float:
     input:
         code=code("workflow/scripts/train_float.py"),
-        train=SHARED / "frames/{dataset}/train.zip",
-        validation=SHARED / "frames/{dataset}/validation.zip",
+        train=kept("frames/{dataset}/train.zip"),
+        validation=kept("frames/{dataset}/validation.zip"),
     output:
-        network=SHARED / f"networks/{{dataset}}/{{seed}}/{FLOAT}.safetensors",
-        selected=SHARED / f"networks/{{dataset}}/{{seed}}/selected/{FLOAT}.safetensors",
-        history=SHARED / f"networks/{{dataset}}/{{seed}}/{FLOAT}.csv",
+        network=RESULTS / f"networks/{{dataset}}/{{seed}}/{FLOAT}.safetensors",
+        selected=RESULTS / f"networks/{{dataset}}/{{seed}}/selected/{FLOAT}.safetensors",
+        history=RESULTS / f"networks/{{dataset}}/{{seed}}/{FLOAT}.csv",
+        settings=RESULTS / f"settings/networks/{{dataset}}/{{seed}}/{FLOAT}.json",
     log:
-        SHARED / "logs/train_float/{dataset}-{seed}.log",
+        RESULTS / "logs/train_float/{dataset}-{seed}.log",
     conda:
         "../../environment.yml"
     resources:
@@ -35,6 +39,7 @@ rule train_float:
         network=network,
         recipe=float_recipe,
         augmentation=augmentation,
+        made_by=made_by("networks"),
     script:
         "../scripts/train_float.py"
 
@@ -43,15 +48,16 @@ rule quantize:
     input:
         unpack(searched_assignment),
         code=code("workflow/scripts/train_quantized.py"),
-        train=SHARED / "frames/{dataset}/train.zip",
-        validation=SHARED / "frames/{dataset}/validation.zip",
-        float_network=rules.train_float.output.selected,
+        train=kept("frames/{dataset}/train.zip"),
+        validation=kept("frames/{dataset}/validation.zip"),
+        float_network=kept(f"{NETWORK}/selected/{FLOAT}.safetensors"),
     output:
-        network=SHARED / "networks/{dataset}/{seed}/{cell}.safetensors",
-        selected=SHARED / "networks/{dataset}/{seed}/selected/{cell}.safetensors",
-        history=SHARED / "networks/{dataset}/{seed}/{cell}.csv",
+        network=RESULTS / "networks/{dataset}/{seed}/{cell}.safetensors",
+        selected=RESULTS / "networks/{dataset}/{seed}/selected/{cell}.safetensors",
+        history=RESULTS / "networks/{dataset}/{seed}/{cell}.csv",
+        settings=RESULTS / record_of("networks"),
     log:
-        SHARED / "logs/quantize/{dataset}-{seed}-{cell}.log",
+        RESULTS / "logs/quantize/{dataset}-{seed}-{cell}.log",
     conda:
         "../../environment.yml"
     resources:
@@ -62,6 +68,7 @@ rule quantize:
         recipe=STUDY.qat.model_dump(),
         augmentation=augmentation,
         distillation=distillation_of,
+        made_by=made_by("networks"),
     script:
         "../scripts/train_quantized.py"
 

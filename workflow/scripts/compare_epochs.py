@@ -2,13 +2,14 @@
 
 import pandas as pd
 from jobs import job, write_text
+from reading import read_table
 
 from hetspike.present import TABLES
 from hetspike.present.forms import to_csv, to_markdown
 from hetspike.tables import epoch_table
 
 with job(snakemake) as say:
-    table = epoch_table(pd.concat(map(pd.read_csv, snakemake.input.epochs), ignore_index=True))
+    table = epoch_table(pd.concat(map(read_table, snakemake.input.epochs), ignore_index=True))
     form, (csv, markdown) = TABLES["best-epoch"], snakemake.output
     write_text(csv, to_csv(table))
     write_text(markdown, to_markdown(form.shown(table), form.caption(table)))

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from jobs import beside, job
+from jobs import job
 from splits import read_split
 
 from hetspike.figures.samples import sample_recordings
 from hetspike.figures.style import rendered
+from hetspike.files import sealed
 
 with job(snakemake):
     dataset = snakemake.wildcards.dataset
     recordings = read_split(snakemake.input.recordings, dataset, "train", snakemake.params.source)
     figure = sample_recordings(recordings, snakemake.params.labels[dataset])
     for output in map(Path, snakemake.output):
-        with beside(output) as part:
+        with sealed(output) as part:
             part.write_bytes(rendered(figure, output.suffix[1:]))

@@ -5,7 +5,9 @@ On the class of machine that published them every file is held, elsewhere the nu
 Run by `make drift` and, for another study than the default one, `make drift STUDY=smoke`.
 """
 
+import hashlib
 import json
+import os
 import subprocess
 import sys
 from io import BytesIO
@@ -15,10 +17,12 @@ import pandas as pd
 import yaml
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
+from dvc.repo import Repo
 
 from hetspike.config import checked
 from hetspike.drift import EXACT, Move, Tolerances, metrics_table, moves
 from hetspike.errors import UserError
+from hetspike.files import REMEDY, check
 
 TOLERANCES = "config/tolerances.yaml"
 SHOWN = 40  # the worst; nobody reads a thousand
@@ -28,9 +32,35 @@ def published_files(folder: Path) -> dict[str, bytes]:
     """What the last commit publishes under a folder, from the store in this repository."""
     try:
         committed = DVCFileSystem(rev="HEAD")
-        return {name: committed.read_bytes(name) for name in committed.find(str(folder))}
+        names = committed.find(str(folder))
+        found = {name: committed.read_bytes(name) for name in names}
+        md5s = {name: committed.info(name)["md5"] for name in names}
     except (DvcException, OSError) as error:
         raise UserError(f"published results cannot be read: {error}: use a git clone") from None
+    for name, content in found.items():
+        if hashlib.md5(content).hexdigest() != md5s[name]:
+            raise UserError(f"published {name} is damaged: {_remedy(committed.repo, md5s[name])}")
+    return found
+
+
+def _remedy(repo: Repo, md5: str) -> str:
+    """What to do about a file of the store that is not what its name says."""
+    cached, stored = (
+        os.path.relpath(store.oid_to_path(md5))
+        for store in (repo.cache.local, repo.cloud.get_remote_odb())
+    )
+    if os.path.exists(cached):  # what DVC reads first
+        return f"delete {cached}, `git checkout {stored}` and `dvc fetch`"
+    return f"`git checkout {stored}`"
+
+
+def found_files(published: dict[str, bytes]) -> dict[str, bytes]:
+    """What the study left under the names of published files, as its jobs wrote it."""
+    found = {name: Path(name).read_bytes() for name in published if Path(name).is_file()}
+    for name, content in found.items():
+        if content != published[name]:  # what is as published may have come without a seal
+            check(name)
+    return found
 
 
 def tables(files: dict[str, bytes]) -> dict[str, pd.DataFrame]:
@@ -43,7 +73,7 @@ def tables(files: dict[str, bytes]) -> dict[str, pd.DataFrame]:
             elif name.endswith("metrics.json"):
                 found["metrics"] = metrics_table(json.loads(content))
         except ValueError:
-            raise UserError(f"{name} is damaged: delete it and run the study again") from None
+            raise UserError(f"{name} is no table of a study: {REMEDY}") from None
     return found
 
 
@@ -72,7 +102,7 @@ def main(study: str) -> None:
     published = published_files(folder)
     if not published:
         raise UserError(f"nothing of a study '{study}' is published: run it, then `make publish`")
-    found = {name: Path(name).read_bytes() for name in published if Path(name).is_file()}
+    found = found_files(published)
     if not found:
         raise UserError(f"{folder} holds no results: run the study first")
     if found == published:
@@ -99,7 +129,8 @@ def main(study: str) -> None:
     sys.exit(1 if beyond or limits is EXACT else 0)
 
 
-try:
-    main(sys.argv[1])
-except (UserError, subprocess.CalledProcessError) as error:
-    sys.exit(f"hetspike: drift: {error}")
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except (UserError, subprocess.CalledProcessError) as error:
+        sys.exit(f"hetspike: drift: {error}")

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from framed import read_samples
 from jobs import job, write_text
-from training import read_samples
+from reading import network_of, read_arrays
 
 from hetspike.engine import Engine
 from hetspike.evaluate import predict_and_count
@@ -21,14 +22,15 @@ def selected_predictions(content, selected, predicted):
     """What the network of the selected epoch says; nothing new where that was the last one."""
     if (selected_content := Path(selected).read_bytes()) == content:
         return predicted
-    return logits_of(load_packed(selected_content)[0], test).argmax(1).numpy()
+    with network_of(selected):
+        network, _ = load_packed(selected_content)
+    return logits_of(network, test).argmax(1).numpy()
 
 
 with job(snakemake) as say:
     test = read_samples(snakemake.input.test)
     labels = test.labels.numpy()
-    with np.load(snakemake.input.events) as recordings:
-        groups = recordings["groups"]
+    groups = read_arrays(snakemake.input.events, "groups")["groups"]
     base = pd.DataFrame({"recording": np.arange(len(labels)), "group": groups, "label": labels})
     predictions, layers, networks = [], [], []
 
@@ -36,14 +38,15 @@ with job(snakemake) as say:
         predictions.append(base.assign(cell=cell, prediction=predicted, selected=selected))
         say(f"{cell}: test {100 * (labels == predicted).mean():.1f} %")
 
-    with np.load(snakemake.input.linear) as fitted:
-        predicted = predict_linear(**fitted, counts=counts(test.frames))
-        add_predictions(LINEAR, predicted, selected=predicted)
+    fitted = read_arrays(snakemake.input.linear, "weights", "biases")
+    predicted = predict_linear(**fitted, counts=counts(test.frames))
+    add_predictions(LINEAR, predicted, selected=predicted)
     for cell, path, selected in zip(
         snakemake.params.cells, snakemake.input.networks, snakemake.input.selected, strict=True
     ):
         content = Path(path).read_bytes()
-        network, packed = load_packed(content)
+        with network_of(path):
+            network, packed = load_packed(content)
         predicted, operations = predict_and_count(network, test, packed.assignment)
         add_predictions(
             cell, np.array(predicted), selected_predictions(content, selected, predicted)

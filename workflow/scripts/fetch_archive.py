@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from fetching import fetch, patience
-from jobs import job, write_text
+from jobs import job
+
+from hetspike.files import beside
 
 with job(snakemake) as say:
     archive = Path(snakemake.input.get("archive", snakemake.output[0]))
@@ -12,4 +14,5 @@ with job(snakemake) as say:
     else:
         md5 = fetch(archive, patience=patience(), say=say)
         if snakemake.rule == "check":
-            write_text(snakemake.output[0], f"{md5}  {archive.name}\n")
+            with beside(snakemake.output[0]) as part:
+                part.write_text(f"{md5}  {archive.name}\n")

@@ -11,12 +11,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from jobs import write_text
-
 from hetspike.errors import UserError
 from hetspike.events import DATASETS
 from hetspike.events.frozen import dealt, freeze
 from hetspike.events.recorded import CIFAR_ARCHIVE, CIFAR_CLASSES
+from hetspike.files import beside
 from hetspike.names import protocol_of
 
 SPLITS = Path("data/splits")
@@ -25,7 +24,8 @@ SPLITS = Path("data/splits")
 def write_list(dataset: str, folder: str, **protocol: Any) -> None:
     splits = DATASETS[dataset](folder=folder, validation=0.1, **protocol)
     (SPLITS / dataset).mkdir(parents=True, exist_ok=True)
-    write_text(f"{SPLITS}/{dataset}/{protocol_of(protocol)}.csv", freeze(dealt(splits)))
+    with beside(SPLITS / dataset / f"{protocol_of(protocol)}.csv") as part:
+        part.write_text(freeze(dealt(splits)))
 
 
 def write_cifar10_dvs() -> None:
@@ -55,4 +55,5 @@ sums = [
     f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(SPLITS).as_posix()}\n"
     for path in sorted(SPLITS.glob("*/*.csv"))
 ]
-write_text(f"{SPLITS}/SHA256SUMS", "".join(sums))
+with beside(SPLITS / "SHA256SUMS") as part:
+    part.write_text("".join(sums))

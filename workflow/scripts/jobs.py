@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hetspike.errors import UserError
-from hetspike.files import beside
+from hetspike.files import ending, sealed
 
 TOOK = "took "  # begins the last line of the log of a job that ended well
 
@@ -49,14 +49,14 @@ def seconds_of(log: Path) -> float | None:
 
 
 def write_text(path: str, text: str) -> None:
-    with beside(path) as part:
+    with sealed(path) as part:
         part.write_text(text)
 
 
 def write_rows(path: str, rows: Iterable[Any]) -> None:
     """Named tuples as csv, one line each, with their field names on top."""
     rows = list(rows)
-    with beside(path) as part, part.open("w", newline="") as file:
+    with sealed(path) as part, part.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(rows[0]._fields)
         writer.writerows(rows)
@@ -66,5 +66,12 @@ def write_json(path: str, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 
-def read_json(path: str) -> Any:
-    return json.loads(Path(path).read_text())
+def write_settings(snakemake: Any) -> None:
+    """What made the output of a job, for studies that share it; the last thing that a job does."""
+    archives = snakemake.input.get("archives", [])
+    record = {
+        "settings": snakemake.params.made_by,
+        "device": "gpu" if snakemake.resources.get("gpu") else "cpu",
+        "archives": {name: ending(Path(name)) for name in archives},
+    }
+    write_json(snakemake.output.settings, record)

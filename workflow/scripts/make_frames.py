@@ -1,21 +1,22 @@
 """Events to frames [R, T, 2, H, W], split by split, and a table of what was framed."""
 
 import hashlib
-from pathlib import Path
 
 import pandas as pd
-from jobs import beside, job, write_text
+from jobs import job, write_settings, write_text
+from reading import read_text
 from splits import md5_of, read_split
 from tqdm import tqdm
 
 from hetspike.events.recordings import SPLITS
+from hetspike.files import sealed
 from hetspike.frames import frames
 from hetspike.samples import store
 
 with job(snakemake) as say:
     dataset, source = snakemake.wildcards.dataset, snakemake.params.source
     # a column of its own: where samples are made, there is nothing to list
-    samples = Path(snakemake.input.samples).read_bytes()
+    samples = read_text(snakemake.input.samples).encode()
     listed = {"samples_sha256": hashlib.sha256(samples).hexdigest()} if samples else {}
     rows = []
     for split in SPLITS:
@@ -29,7 +30,7 @@ with job(snakemake) as say:
 
         framed = counted(frames(recordings, **snakemake.params.framing))
         shown = tqdm(framed, split, len(recordings), leave=False, disable=None, unit="recording")
-        with beside(snakemake.output[split]) as part, part.open("wb") as file:
+        with sealed(snakemake.output[split]) as part, part.open("wb") as file:
             shape = store(file, shown, recordings.labels, recordings.classes)
         rows.append(
             {
@@ -39,9 +40,10 @@ with job(snakemake) as say:
                 "events": sum(events),
                 "classes": len(recordings.classes),
                 "sensor": "x".join(map(str, recordings.sensor_size)),
-                "md5": md5_of(snakemake.input[split]),
+                "md5": md5_of(recordings),
                 **listed,
             }
         )
     write_text(snakemake.output.table, pd.DataFrame(rows).to_csv(index=False))
+    write_settings(snakemake)
     say(f"{shape[1]} frames of {shape[-1]}x{shape[-2]} a recording")

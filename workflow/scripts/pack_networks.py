@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-import pandas as pd
-from jobs import beside, job
-from training import read_samples
+from framed import read_samples
+from jobs import job
+from reading import network_of, read_table
 
 from hetspike.checkpoint import load_trained
-from hetspike.history import selected
+from hetspike.files import beside
+from hetspike.history import Epoch, selected
 from hetspike.packing import EXAMPLES, pack
 
 with job(snakemake) as say:
@@ -15,7 +16,9 @@ with job(snakemake) as say:
     example = samples.frames[:EXAMPLES].transpose(0, 1).float()
 
     def pack_one(kind, number, cell, validation_accuracy):
-        model, about = load_trained(Path(snakemake.input[kind][number]).read_bytes())
+        path = snakemake.input[kind][number]
+        with network_of(path):
+            model, about = load_trained(Path(path).read_bytes())
         packed = pack(
             model,
             example,
@@ -31,7 +34,7 @@ with job(snakemake) as say:
             part.write_bytes(packed)
 
     for number, cell in enumerate(snakemake.params.configurations):
-        history = pd.read_csv(snakemake.input.histories[number])
+        history = read_table(snakemake.input.histories[number], Epoch._fields)
         pack_one("networks", number, cell, history["validation_accuracy"].iloc[-1])
         pack_one("selected", number, cell, selected(history)["validation_accuracy"])
     say(f"{len(snakemake.output.networks)} networks")

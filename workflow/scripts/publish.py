@@ -5,9 +5,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from jobs import write_text
-
 from hetspike import __version__
+from hetspike.files import beside
 from hetspike.report import described, titled
 
 MARKED = re.compile(r"(?<=<!-- summary -->\n).*(?=<!-- end of summary -->)", re.DOTALL)
@@ -78,7 +77,8 @@ def show(study: str, page: Page) -> None:
             for about in [described(picture.stem)]
         ),
     ]
-    write_text(f"docs/{page.file}", "\n\n".join(section.strip() for section in sections) + "\n")
+    with beside(f"docs/{page.file}") as part:
+        part.write_text("\n\n".join(section.strip() for section in sections) + "\n")
 
 
 finished = [study for study in PAGES if Path(f"results/{study}/metrics.json").exists()]
@@ -86,4 +86,5 @@ for study in finished:
     show(study, PAGES[study])
 if "default" in finished:
     readme = Path("README.md").read_text()
-    write_text("README.md", MARKED.sub(lambda _: table("default", "summary"), readme))
+    with beside("README.md") as part:
+        part.write_text(MARKED.sub(lambda _: table("default", "summary"), readme))

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from jobs import job, write_json
-from training import read_samples
+from framed import read_samples
+from jobs import job, write_json, write_settings
+from reading import network_of
 
 from hetspike.checkpoint import load_trained
 from hetspike.effort import Effort
@@ -14,7 +15,8 @@ from hetspike.search.space import Space
 APART = 1000  # more than there are seeds: draws of different seeds differ
 
 with job(snakemake) as say:
-    network, _ = load_trained(Path(snakemake.input.float_network).read_bytes())
+    with network_of(snakemake.input.float_network):
+        network, _ = load_trained(Path(snakemake.input.float_network).read_bytes())
     train, validation = (
         read_samples(snakemake.input[split], snakemake.resources.gpu)
         for split in ("train", "validation")
@@ -38,7 +40,8 @@ with job(snakemake) as say:
         seed=int(snakemake.wildcards.seed) + APART * wanted["draw"],
         say=say,
     )
-    write_json(snakemake.output[0], {"passes": effort.passes, "assignment": assignment})
+    write_json(snakemake.output.search, {"passes": effort.passes, "assignment": assignment})
+    write_settings(snakemake)
     say(
         f"{space.effective_bits(assignment):.3f} of {space.budget:g} effective bits, "
         f"{effort.passes} recordings passed"

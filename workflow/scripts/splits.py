@@ -3,18 +3,19 @@
 import hashlib
 from typing import Any
 
-import numpy as np
+from reading import foreign, read_arrays
 
+from hetspike.errors import UserError
 from hetspike.events import DATASETS
 from hetspike.events.recordings import OnDemand, Recordings
+from hetspike.files import REMEDY
 
 
-def md5_of(path: str) -> str:
+def md5_of(recordings: Recordings | OnDemand) -> str:
     """Of the arrays of one split; the file around them differs from Python to Python."""
     found = hashlib.md5()
-    with np.load(path) as arrays:
-        for name in sorted(arrays.files):
-            found.update(arrays[name].tobytes())
+    for _, array in sorted(recordings.to_arrays().items()):
+        found.update(array.tobytes())
     return found.hexdigest()
 
 
@@ -22,10 +23,13 @@ def read_split(
     path: str, dataset: str, split: str, source: dict[str, Any]
 ) -> Recordings | OnDemand:
     """The recordings of one split; those that are too many to keep are read where they lie."""
-    with np.load(path) as arrays:
-        if "events" in arrays:
+    arrays = read_arrays(path)
+    if "names" not in arrays:
+        try:
             return Recordings.from_arrays(arrays)
-        names = arrays["names"].tolist()
+        except (LookupError, TypeError, ValueError) as error:
+            raise foreign(path, error) from None
     recordings = DATASETS[dataset](**source)[split]
-    assert isinstance(recordings, OnDemand) and list(recordings.names) == names
+    if not isinstance(recordings, OnDemand) or [*recordings.names] != arrays["names"].tolist():
+        raise UserError(f"{path} names other recordings than there are now: {REMEDY}")
     return recordings

@@ -1,16 +1,18 @@
 """The linear baseline of one dataset."""
 
 import numpy as np
-from jobs import beside, job
-from training import stored_frames
+from framed import stored_frames
+from jobs import job, write_settings
 
+from hetspike.files import sealed
 from hetspike.linear import counts, fit_linear, predict_linear
 
 with job(snakemake) as say:
     stored = [stored_frames(snakemake.input[split]) for split in ("train", "validation")]
     train, validation = [(counts(each), each.labels.numpy()) for each in stored]
     weights, biases = fit_linear(train, validation)
-    with beside(snakemake.output[0]) as part, part.open("wb") as file:
+    with sealed(snakemake.output.linear) as part, part.open("wb") as file:
         np.savez(file, weights=weights, biases=biases)
+    write_settings(snakemake)
     right = predict_linear(weights, biases, validation[0]) == validation[1]
     say(f"validation {100 * right.mean():.1f} %")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from jobs import job, read_json
+from jobs import job
+from reading import network_of, read_json
 from training import train_network
 
 from hetspike.checkpoint import load_trained
@@ -10,13 +11,14 @@ from hetspike.config import Distillation
 from hetspike.quantizer import Choice, boundary_choices, quantize, single_scheme
 
 with job(snakemake) as say:
-    network, about = load_trained(Path(snakemake.input.float_network).read_bytes())
+    with network_of(snakemake.input.float_network):
+        network, about = load_trained(Path(snakemake.input.float_network).read_bytes())
     assignment = {}
     if snakemake.params.choice:
         boundary = boundary_choices(network, snakemake.params.boundary_layers)
         assignment = single_scheme(network, Choice(*snakemake.params.choice), boundary)
     elif path := snakemake.input.get("search"):
-        found = read_json(path)["assignment"]
+        found = read_json(path, "assignment")["assignment"]
         assignment = {layer: Choice(*choice) for layer, choice in found.items()}
     about["assignment"] = assignment
     learning = {}

@@ -1,43 +1,27 @@
-"""Samples on disk, and training between them and a network's file."""
+"""Training between samples on disk and a network's file."""
 
 import hashlib
 import json
+import pickle
+import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from jobs import beside, write_rows
+from framed import read_samples, stored_frames
+from jobs import write_rows, write_settings
 from safetensors.torch import save_file
 from torch import nn
 
 from hetspike.config import Augmentation, Recipe
 from hetspike.errors import UserError
+from hetspike.files import REMEDY, beside, intact, remove, sealed
 from hetspike.history import Epoch, selected
 from hetspike.model import Spikformer
-from hetspike.samples import Samples, StoredFrames
 from hetspike.train import fit
-
-torch.set_num_threads(1)
-# float32 means float32: of itself a GPU takes fewer bits, and another algorithm each time
-torch.backends.cudnn.allow_tf32 = False
-torch.backends.cudnn.deterministic = True
-
-
-def stored_frames(path: str) -> StoredFrames:
-    with open(path, "rb") as file:
-        return StoredFrames(file, path)
-
-
-def read_samples(path: str, gpu: int = 0) -> Samples:
-    if gpu and not torch.cuda.is_available():
-        raise UserError(
-            "a GPU is here, but torch does not see it: install its build for this GPU, or set "
-            "`device: cpu`"
-        )
-    frames = stored_frames(path)
-    return Samples(frames, frames.labels, "cuda" if gpu else "cpu")
 
 
 def float_network(snakemake: Any) -> tuple[nn.Module, dict[str, Any]]:
@@ -78,16 +62,16 @@ def train_network(
 
     `about` says how to build the network again: classes, network (its size), assignment. A file
     beside the network keeps the state after each epoch: a training that was killed goes on from
-    there, if nothing that it depends on has changed.
+    there, if nothing that it depends on has changed and the file is whole.
     """
     state_file = Path(snakemake.output.network).with_suffix(".resume")
     run = _fingerprint(snakemake, network)
-    resume = _resumable(state_file, run)
+    resume = _resumable(state_file, run, say)
     if resume:
         say(f"goes on after epoch {len(resume['history'])}")
 
     def keep(state: dict[str, Any]) -> None:
-        with beside(state_file) as part:
+        with sealed(state_file) as part:
             torch.save(state | {"run": run}, part)
 
     history = learn(
@@ -102,12 +86,13 @@ def train_network(
         keep=keep,
         **learning,
     )
-    chosen = torch.load(state_file, map_location="cpu")["selected"]
+    chosen = _state(state_file)["selected"]
     for output, weights in (("network", network.state_dict()), ("selected", chosen)):
         with beside(snakemake.output[output]) as part:
             save_file(weights, part, metadata={"hetspike": json.dumps(about)})
     write_rows(snakemake.output.history, history)
-    state_file.unlink()
+    write_settings(snakemake)
+    remove(state_file)
     best = selected(pd.DataFrame(history))
     say(
         f"validation {100 * history[-1].validation_accuracy:.1f} %, "
@@ -127,9 +112,26 @@ def _fingerprint(snakemake: Any, network: nn.Module) -> str:
     return found.hexdigest()
 
 
-def _resumable(state_file: Path, run: str) -> dict[str, Any] | None:
-    """What an interrupted training left, unless it was another one."""
+def _resumable(state_file: Path, run: str, say: Callable[[str], None]) -> dict[str, Any] | None:
+    """What an interrupted training left, unless it was another one, or the file is damaged."""
     if not state_file.exists():
         return None
-    state = torch.load(state_file, map_location="cpu")
-    return state if state["run"] == run else None
+    try:
+        state = _state(state_file, remedy="the training starts anew")
+    except UserError as error:
+        say(str(error))
+        print(f"hetspike: {error}", file=sys.stderr)
+        return None
+    return state if state.get("run") == run else None
+
+
+def _state(state_file: Path, remedy: str = REMEDY) -> dict[str, Any]:
+    """The state after an epoch, on the CPU. Raises UserError where its file is damaged."""
+    content = intact(state_file, remedy)
+    try:
+        return dict(torch.load(BytesIO(content), map_location="cpu", weights_only=True))
+    except (
+        *(AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
+        pickle.UnpicklingError,
+    ) as error:
+        raise UserError(f"{state_file} holds no state of a training: {remedy}") from error

@@ -1,9 +1,12 @@
 """The float training of one dataset and seed once more, its test accuracy after every epoch."""
 
 import pandas as pd
+from framed import read_samples
 from jobs import job, write_text
-from training import float_network, learn, read_samples
+from reading import read_table
+from training import float_network, learn
 
+from hetspike.history import Epoch
 from hetspike.train import accuracy, logits_of
 
 with job(snakemake) as say:
@@ -16,7 +19,7 @@ with job(snakemake) as say:
         on_epoch=lambda epoch: seen.append(accuracy(logits_of(network, test), test.labels)),
     )
     epochs = pd.DataFrame(history)
-    study = pd.read_csv(snakemake.input.history)
+    study = read_table(snakemake.input.history, Epoch._fields)
     same = epochs["validation_loss"].equals(study["validation_loss"])
     table = epochs.assign(test_accuracy=seen, **snakemake.wildcards)
     write_text(snakemake.output[0], table.to_csv(index=False))

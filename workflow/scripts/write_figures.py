@@ -3,22 +3,25 @@
 from pathlib import Path
 
 import pandas as pd
-from jobs import beside, job
+from jobs import job
+from reading import read_table
 
 from hetspike.figures.accuracy import accuracy_against_bits
 from hetspike.figures.energy import energy_views
 from hetspike.figures.layers import assignments, spike_rates
 from hetspike.figures.style import rendered
 from hetspike.figures.training import training_curves
+from hetspike.files import sealed
+from hetspike.history import Epoch
 
 with job(snakemake):
-    results = pd.read_csv(snakemake.input.results)
-    layers = pd.concat(map(pd.read_csv, snakemake.input.layers), ignore_index=True)
+    results = read_table(snakemake.input.results, gaps=None)
+    layers = pd.concat(map(read_table, snakemake.input.layers), ignore_index=True)
     layers = layers.replace({"dataset": snakemake.params.labels})
     cells = pd.DataFrame(snakemake.params.cells).rename(columns={"name": "cell"})
     histories = pd.concat(
         [
-            pd.read_csv(path).assign(dataset=dataset, seed=seed, cell=cell)
+            read_table(path, Epoch._fields).assign(dataset=dataset, seed=seed, cell=cell)
             for (dataset, seed, cell), path in zip(
                 snakemake.params.networks, snakemake.input.histories, strict=True
             )
@@ -40,9 +43,9 @@ with job(snakemake):
             f"assignments-{search}": assignments(layers, cells, search)
             for search in snakemake.params.searches
         },
-        "energy": energy_views(pd.read_csv(snakemake.input.energy), cells),
+        "energy": energy_views(read_table(snakemake.input.energy, gaps=None), cells),
         "spike-rates": spike_rates(layers, cells),
     }
     for output in map(Path, snakemake.output):
-        with beside(output) as part:
+        with sealed(output) as part:
             part.write_bytes(rendered(made[output.stem], output.suffix[1:]))

@@ -14,8 +14,10 @@ from typing import Any
 import torch
 import yaml
 from jobs import job, seconds_of, write_text
+from reading import read_text
 
 from hetspike.errors import UserError
+from hetspike.files import intact
 from hetspike.flow import Edge, drawing
 from hetspike.report import Content, page, read_table
 
@@ -64,8 +66,8 @@ with job(snakemake) as say:
     tables, figures = (map(Path, snakemake.input[kind]) for kind in ("tables", "figures"))
     content = Content(
         study=snakemake.params.study,
-        tables={path.stem: read_table(path.read_text()) for path in tables},
-        figures={path.stem: path.read_bytes() for path in figures},
+        tables={path.stem: read_table(read_text(str(path))) for path in tables},
+        figures={path.stem: intact(path) for path in figures},
         workflow=drawing(rule_edges()),
         configuration=as_yaml(snakemake.config),
         software={"Python": platform.python_version()} | {name: version(name) for name in PACKAGES},

@@ -2,8 +2,9 @@
 
 import pandas as pd
 import yaml
-from jobs import job, read_json, write_json, write_text
+from jobs import job, write_json, write_text
 from machine import machine_class
+from reading import read_json, read_table
 
 from hetspike.claims import claims_table, energy_claims_table, paper_table, parse_claims
 from hetspike.comparison import ablation_table, comparison_table
@@ -27,7 +28,7 @@ with job(snakemake) as say:
     with open(snakemake.input.claims) as file:
         claims = parse_claims(yaml.safe_load(file), snakemake.input.claims)
     predictions, layers, networks, events = (
-        pd.concat(map(pd.read_csv, snakemake.input[name]), ignore_index=True)
+        pd.concat(map(read_table, snakemake.input[name]), ignore_index=True)
         for name in ("predictions", "layers", "networks", "events")
     )
     cells = pd.DataFrame(snakemake.params.cells).rename(columns={"name": "cell"})
@@ -38,7 +39,7 @@ with job(snakemake) as say:
     }
     efforts = pd.DataFrame(
         [
-            (dataset, cell, read_json(path)["passes"] / qat[dataset])
+            (dataset, cell, read_json(path, "passes")["passes"] / qat[dataset])
             for (dataset, _, cell), path in zip(
                 snakemake.params.searched, snakemake.input.searches, strict=True
             )
