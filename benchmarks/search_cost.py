@@ -55,7 +55,7 @@ def main(path: str) -> None:
         settings = SEARCHES[search.search](**search.settings)
         spent = seconds(
             lambda search=search, space=space, settings=settings: load(search.search)(
-                network, train, validation, space, settings=settings, seed=0
+                network, train, space, settings=settings, seed=0
             )
         )
         label = f"{row}, {len(space.candidates)} candidates"

@@ -110,13 +110,11 @@ def test_what_is_chosen_is_what_the_search_finds(method):
     settings = SensitivitySettings(recordings=2, batch_size=1) if method != "random" else None
 
     def chosen(seed: int) -> dict[str, Choice]:
-        return choose(
-            model, samples, samples, budget=4.0, method=method, settings=settings, seed=seed
-        )
+        return choose(model, samples, budget=4.0, method=method, settings=settings, seed=seed)
 
     space = Space.of(model, choices(CANDIDATES), 4.0, {})
     needed = settings or SEARCHES[method]()
-    assert chosen(1) == load(method)(model, samples, samples, space, settings=needed, seed=1)
+    assert chosen(1) == load(method)(model, samples, space, settings=needed, seed=1)
     assert 3.95 <= space.effective_bits(chosen(1)) <= 4.0
     assert chosen(1) != chosen(2)
 
@@ -126,17 +124,15 @@ def test_dnas_keeps_a_budget_too():
         recipe=RECIPE, logit_learning_rate=0.1, temperature=(2.0, 0.5), penalty=1.0
     )
     samples = recordings(8)
-    chosen = choose(Keeping(), samples, samples, budget=4.0, method="dnas", settings=settings)
+    chosen = choose(Keeping(), samples, budget=4.0, method="dnas", settings=settings)
     # 6 and 36 weights
     assert (6 * chosen["0"].bits + 36 * chosen["3"].bits) / 42 <= 4.0
 
 
 def test_candidates_and_boundary_layers_are_kept_to():
-    samples = recordings(8)
     chosen = choose(
         spikformer(),
         recordings(4, 8),
-        samples,
         budget=4.0,
         candidates={"pot": [4]},
         boundary_layers="float",
@@ -151,8 +147,8 @@ def test_a_search_sees_every_batch_from_rest():
     model = Keeping()
     weights = copy.deepcopy(model.state_dict())
     model(samples.batch(torch.arange(3))[0])  # leaves potentials of another batch size, and a graph
-    chosen = choose(model, samples, samples, budget=4.0, settings=GRADIENTS)
-    assert chosen == choose(Resetting(), samples, samples, budget=4.0, settings=GRADIENTS)
+    chosen = choose(model, samples, budget=4.0, settings=GRADIENTS)
+    assert chosen == choose(Resetting(), samples, budget=4.0, settings=GRADIENTS)
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
 
 
@@ -172,7 +168,7 @@ def test_a_search_sees_every_batch_from_rest():
 def test_a_search_that_cannot_be_says_why(wrong, message):
     samples = recordings(4)
     with pytest.raises(UserError, match=message):
-        choose(Resetting(), samples, samples, **{"budget": 4.0, **wrong})
+        choose(Resetting(), samples, **{"budget": 4.0, **wrong})
 
 
 def test_measure_by_hand():

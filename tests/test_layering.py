@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hetspike"
 
 # from left to right; a package stands behind its modules, since it gathers them
 ORDER_IN_WORDS = """
-    errors files config names spacing
+    errors files config names spacing finite modes
     events.recordings events.published events.frozen events.simulator events.embedded
     events.archives events.formats events.splits events.recorded events.displayed events
-    frames samples container model linear levels quantizer checkpoint sizes energy packing engine
-    history effort augmentation train
+    frames samples container model linear levels quantizer effort contract checkpoint sizes energy
+    packing engine history augmentation train
     search.space search.random search.sensitivity search.fisher search.dnas search
     evaluate stats comparison costs tables
     present.notation present.accuracy present.costs present.datasets present.forms present

@@ -1,6 +1,7 @@
 """Searches: the integer programme against brute force, budgets kept, sampling by hand."""
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from hetspike.quantizer import (
     quantize,
 )
 from hetspike.samples import Samples
-from hetspike.search import SEARCHES, load
+from hetspike.search import SEARCHES, dnas, load
 from hetspike.search.dnas import MixedWeight
 from hetspike.search.sensitivity import layer_gradients
 from hetspike.search.space import Space
@@ -155,7 +156,7 @@ def test_search_keeps_the_budget_and_the_model(name, budget, training):
     model = Tiny().train(training)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     wanted = Space.of(model, CANDIDATES, budget, {})
-    found = load(name)(model, data(), data(), wanted, settings=SETTINGS[name], seed=1)
+    found = load(name)(model, data(), wanted, settings=SETTINGS[name], seed=1)
     assert list(found) == list(LAYERS) and set(found.values()) <= set(CANDIDATES)
     assert budget - 0.05 <= bits_of(found) <= budget
     after = model.state_dict()
@@ -168,7 +169,7 @@ def test_search_keeps_the_budget_and_the_model(name, budget, training):
 def test_search_counts_fixed_layers(name):
     model = Tiny()
     wanted = Space.of(model, CANDIDATES, 7.12, boundary_choices(model, "8-bit"))
-    found = load(name)(model, data(), data(), wanted, settings=SETTINGS[name], seed=1)
+    found = load(name)(model, data(), wanted, settings=SETTINGS[name], seed=1)
     assert found["first"] == found["last"] == ("uniform", 8)
     # (72 * 8 + 12 * 8 + 24 * 4) / 108 = 7.11
     assert found["middle"] == ("apot", 4)
@@ -178,8 +179,103 @@ def test_dnas_says_a_line_per_epoch():
     lines = []
     model = Tiny()
     wanted = Space.of(model, CANDIDATES, 3.14, {})
-    load("dnas")(model, data(), data(), wanted, settings=SETTINGS["dnas"], seed=1, say=lines.append)
+    load("dnas")(model, data(), wanted, settings=SETTINGS["dnas"], seed=1, say=lines.append)
     assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2"]
+
+
+def dnas_settings(**changes: Any) -> DnasSettings:
+    """Three epochs, from 8 down to 2, with weights that all but stand still."""
+    still = {"learning_rate": 1e-6, "final_learning_rate": 1e-6}
+    recipe = RECIPE.model_copy(update={"epochs": 3, "label_smoothing": 0.0, **still})
+    plan = {"logit_learning_rate": 0.2, "temperature": (8.0, 2.0), "penalty": 1.0}
+    return DnasSettings(recipe=recipe, **(plan | changes))
+
+
+def test_dnas_holds_the_budget_by_the_lagrangian_of_a_plain_loop():
+    """Where every candidate has the same loss, the budget alone moves the logits."""
+    model = Tiny()
+    for each in quantizable_layers(model).values():
+        nn.init.zeros_(each.weight)
+    wanted = Telling.of(model, CANDIDATES, 7.0, {})
+    settings = dnas_settings(penalty=0.5)
+    load("dnas")(model, data(), wanted, settings=settings, seed=1)
+
+    logits = torch.zeros(3, len(CANDIDATES), requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.2)
+    shares = torch.tensor([72.0, 24.0, 12.0]) / 108
+    widths = torch.tensor([1.0, 2.0, 3.0, 4.0, 8.0])
+    multiplier = 0.0
+    for _ in range(3):
+        for _ in range(2):  # 16 recordings of a half, in batches of 8
+            excess = shares @ (logits.softmax(1) @ widths) - 7.0
+            optimizer.zero_grad()
+            (multiplier * excess + 0.25 * excess**2).backward()
+            optimizer.step()
+        multiplier += 0.5 * excess.item()
+    # the mean width is 3.6 bits to begin with: the multiplier pulls up, to 8 bits
+    assert multiplier < -1 and (logits[:, 4] > logits[:, :4].amax(1)).all()
+    assert wanted.scores == pytest.approx(logits.detach().log_softmax(1).numpy(), abs=1e-3)
+
+
+class OneCounts(nn.Module):
+    """Two layers of equal size; the logits depend on a small weight of one of them."""
+
+    def __init__(self, counts: str) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 2, bias=False)
+        self.second = nn.Linear(4, 2, bias=False)
+        with torch.no_grad():
+            for each in (self.first, self.second):
+                each.weight.copy_(torch.tensor([[1.0, 1.0, 1.0, 0.3], [1.0, 1.0, 1.0, -0.3]]))
+        self.counts = counts
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        x = frames.sum((0, 2, 3, 4))  # [B], 1 or -1: the label
+        small = torch.stack([0 * x, 0 * x, 0 * x, 10 * x], 1)
+        logits = {"first": self.first(small), "second": self.second(small)}
+        return sum((name == self.counts) * each for name, each in logits.items())
+
+
+@pytest.mark.parametrize("counts", ["first", "second"])
+def test_dnas_gives_bits_to_the_layer_whose_bits_the_loss_sees(counts):
+    # at two bits 0.3 is 0 and nothing is told apart, at eight the loss is e^-6
+    model = OneCounts(counts)
+    candidates = (Choice("uniform", 2), Choice("uniform", 8))
+    assert Quantizer(model.first.weight, candidates[0])(model.first.weight)[0, 3] == 0
+    labels = torch.arange(32) % 2
+    samples = Samples((1.0 - 2 * labels).view(-1, 1, 1, 1, 1), labels)
+    wanted = Space.of(model, candidates, 5.0, {})
+    for seed in range(3):
+        found = load("dnas")(model, samples, wanted, settings=dnas_settings(), seed=seed)
+        assert [name for name, choice in found.items() if choice.bits == 8] == [counts]
+
+
+def test_dnas_cools_down_and_keeps_the_halves_apart(monkeypatch):
+    drawn, seen = [], []
+
+    class Watched(Tiny):
+        def forward(self, frames: torch.Tensor) -> torch.Tensor:
+            seen.append({int(each) for each in frames[0, :, 0, 0, 0]})
+            return super().forward(frames)
+
+    def draw(logits: torch.Tensor, tau: float) -> torch.Tensor:
+        drawn.append(tau)
+        return nn.functional.gumbel_softmax(logits, tau)
+
+    monkeypatch.setattr(dnas, "gumbel_softmax", draw)
+    samples = data()
+    samples.frames[:, 0, 0, 0, 0] = torch.arange(32)  # a name for each recording
+    model = Watched()
+    wanted = Space.of(model, CANDIDATES, 3.5, {})
+    load("dnas")(model, samples, wanted, settings=dnas_settings(), seed=1)
+    # three layers draw in each pass: those of the weights, then those of the logits
+    drawn = drawn[-36:]  # each was drawn once to begin with
+    turns = [drawn[at : at + 6] for at in range(0, len(drawn), 6)]
+    heat = [8.0, 8.0, 4.0, 4.0, 2.0, 2.0]  # two steps an epoch
+    assert turns == [[1.0] * 3 + [pytest.approx(tau)] * 3 for tau in heat]
+    passes = seen[-12:]  # the network was tried before
+    weights, logits = set.union(*passes[::2]), set.union(*passes[1::2])
+    assert weights | logits == set(range(32)) and not weights & logits
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -188,14 +284,14 @@ def test_search_repeats_with_its_seed(name):
     model = Tiny()
     wanted = Space.of(model, CANDIDATES, 3.5, {})
     once, again = (
-        load(name)(model, data(), data(), wanted, settings=SETTINGS[name], seed=5) for _ in range(2)
+        load(name)(model, data(), wanted, settings=SETTINGS[name], seed=5) for _ in range(2)
     )
     assert once == again
 
 
 def test_random_draws_by_its_seed_and_needs_neither_model_nor_data():
     search, wanted = load("random"), space(3.14)
-    draws = [search(None, None, None, wanted, settings=Settings(), seed=s) for s in range(100)]
+    draws = [search(None, None, wanted, settings=Settings(), seed=s) for s in range(100)]
     # all that use up the budget: 72, 24 and 12 weights come to 334 to 339 stored bits
     widths = {tuple(choice.bits for choice in draw.values()) for draw in draws}
     assert widths == {(2, 4, 8), (3, 1, 8), (3, 3, 4), (3, 4, 2), (4, 1, 2)}
@@ -211,7 +307,7 @@ def test_cost_of_a_search(name, passes):
     model, effort = Tiny(), Effort()
     effort.watch(model)
     wanted = Space.of(model, CANDIDATES, 3.5, {})
-    load(name)(model, data(), data(), wanted, settings=SETTINGS[name], seed=5)
+    load(name)(model, data(), wanted, settings=SETTINGS[name], seed=5)
     assert effort.passes == passes
 
 
@@ -249,7 +345,7 @@ def test_second_order_search_equals_brute_force_over_full_fisher_matrices(name):
     for budget in (1.5, 2.5, 3.14, 4.0, 6.0):
         wanted = Telling.of(model, CANDIDATES, budget, {})
         every = SensitivitySettings(recordings=32, batch_size=1)
-        found = load(name)(model, samples, None, wanted, settings=every, seed=0)
+        found = load(name)(model, samples, wanted, settings=every, seed=0)
         # the scale of a table of scores changes no choice
         ours, oracle = (each / each.sum() for each in (wanted.scores, scores))
         assert ours == pytest.approx(oracle, rel=1e-3)
@@ -310,7 +406,7 @@ def test_errors_that_cancel_in_the_loss_count_for_the_trace_alone(name, ratio, t
     candidates = (Choice("uniform", 2), Choice("uniform", 8))
     wanted = Telling.of(model, candidates, 5.0, {})
     exact = SensitivitySettings(recordings=8, batch_size=1)
-    found = load(name)(model, samples, None, wanted, settings=exact, seed=0)
+    found = load(name)(model, samples, wanted, settings=exact, seed=0)
     assert wanted.scores[0, 0] / wanted.scores[1, 0] == pytest.approx(ratio, rel=1e-4, abs=1e-6)
     assert [layer for layer, choice in found.items() if choice.bits == 2] == [two_bits]
 
@@ -357,5 +453,5 @@ def test_a_spiking_network_can_be_searched_and_then_copied(name):
     frames = torch.randint(0, 3, (16, 2, 2, 16, 16), dtype=torch.uint8)
     samples = Samples(frames, torch.arange(16) % 2)
     wanted = Space.of(model, CANDIDATES, 3.0, {})
-    found = load(name)(model, samples, samples, wanted, settings=SETTINGS[name], seed=0)
+    found = load(name)(model, samples, wanted, settings=SETTINGS[name], seed=0)
     assert set(quantizable_layers(quantize(model, found))) == set(found)

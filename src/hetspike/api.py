@@ -13,6 +13,7 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
 from hetspike.config import SensitivitySettings, Settings
+from hetspike.contract import check, check_layers, check_weights, device_of
 from hetspike.energy import energies
 from hetspike.engine import Count, Engine
 from hetspike.errors import UserError
@@ -34,13 +35,13 @@ from hetspike.sizes import stored_bits
 # as in the study: the paper's two schemes, and what its searches by gradients look at
 CANDIDATES: Mapping[str, Iterable[int]] = {"uniform": (2, 3, 4, 6, 8), "pot": (3, 4, 5)}
 GRADIENTS = SensitivitySettings(recordings=384, batch_size=16)
+BOUNDARY_LAYERS = ("searched", "8-bit", "float")
 SETTINGS = {"random": Settings(), "sensitivity": GRADIENTS, "fisher": GRADIENTS}
 
 
 def choose(
     model: nn.Module,
     train: Samples,
-    validation: Samples,
     *,
     budget: float,
     candidates: Mapping[str, Iterable[int]] = CANDIDATES,
@@ -57,8 +58,8 @@ def choose(
     settings         of that search, its class there; needed for dnas, which trains
     boundary_layers  whether first and last layer are searched, at 8 bits, or left in float
 
-    Raises UserError for an unknown method or scheme, settings that are not the method's, and a
-    budget that the candidates cannot keep.
+    Raises UserError for an unknown method or scheme, settings that are not the method's, a budget
+    that the candidates cannot keep, and a network or recordings that `contract` refuses.
     """
     if method not in SEARCHES:
         raise UserError(f"unknown method '{method}': use one of {', '.join(SEARCHES)}")
@@ -68,10 +69,17 @@ def choose(
             f"method '{method}' needs settings of its own: give a "
             f"hetspike.config.{SEARCHES[method].__name__}"
         )
-    model = _at_rest(model)
+    if boundary_layers not in BOUNDARY_LAYERS:
+        raise UserError(
+            f"unknown boundary_layers '{boundary_layers}': use one of {', '.join(BOUNDARY_LAYERS)}"
+        )
+    check_weights(model)
+    model = _at_rest(model).to(device_of(train))
+    check(model, train, "training recordings")
+    check_layers(model, train)
     boundary = boundary_choices(model, boundary_layers)
     space = Space.of(model, choices(candidates), budget, boundary)
-    return load(method)(model, train, validation, space, settings=settings, seed=seed)
+    return load(method)(model, train, space, settings=settings, seed=seed)
 
 
 def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.DataFrame:
@@ -85,12 +93,16 @@ def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.Da
     and biases together; and a column for each of `energy.ENERGY_VIEWS`, picojoules a recording
     (bits_linear: bits). `sizes.effective_bits` and its neighbours take the table as it is.
 
-    Raises UserError when the assignment names a layer that the model does not have.
+    Raises UserError when the assignment names a layer that the model does not have, and for a
+    network or recordings that `contract` refuses.
     """
+    check_weights(model)
     layers = quantizable_layers(model)
     if strange := [name for name in assignment if name not in layers]:
         raise UserError(f"assignment names layer '{strange[0]}': the model has {', '.join(layers)}")
-    _, operations = predict_and_count(_at_rest(model), samples, assignment)
+    model = _at_rest(model).to(device_of(samples))
+    check(model, samples, labelled=False)
+    _, operations = predict_and_count(model, samples, assignment)
     table = pd.DataFrame(operations)
     return table.assign(stored_bits=stored_bits(table)).join(energies(table))
 

@@ -5,6 +5,9 @@ as its accuracies. A pass with gradients counts as three without: backward takes
 operations of forward [Kaplan 2020, arXiv 2001.08361, section 2.1].
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +17,17 @@ from torch import Tensor, nn
 from hetspike.config import Recipe
 
 PASSES_WITH_GRADIENT = 3
+_COUNTS = ContextVar("counts", default=True)
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Passes in here cost nothing: they try a network before a search or a training begins."""
+    before = _COUNTS.set(False)
+    try:
+        yield
+    finally:
+        _COUNTS.reset(before)
 
 
 @dataclass
@@ -29,8 +43,9 @@ class Effort:
         """
 
         def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-            weight = PASSES_WITH_GRADIENT if torch.is_grad_enabled() else 1
-            self.passes += weight * inputs[0].shape[1]
+            if _COUNTS.get():
+                weight = PASSES_WITH_GRADIENT if torch.is_grad_enabled() else 1
+                self.passes += weight * inputs[0].shape[1]
 
         model.register_forward_hook(count)
 

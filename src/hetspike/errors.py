@@ -1,5 +1,23 @@
 """The one exception meant for people: what is wrong, in which file or key, and what to do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """Bad input: shown as one line without a traceback, and the process exits non-zero."""
+
+
+@contextmanager
+def during(place: str) -> Iterator[None]:
+    """Put a place before what a UserError in here says."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from error.__cause__
+
+
+def said(error: BaseException) -> str:
+    """The error of another library in a line."""
+    first = (str(error).strip().splitlines() or ["without a word"])[0]
+    return f"{type(error).__name__}: {first}"

@@ -11,6 +11,7 @@ and the outermost level outside.
 """
 
 import copy
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -19,10 +20,12 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from hetspike.errors import UserError
+from hetspike.errors import UserError, during, said
+from hetspike.finite import check_numbers
 from hetspike.levels import SCHEMES
 
 SMALLEST_SCALE = 1e-8
+NO_LEVEL = "no level is near it; train the network again"
 Synapses = nn.Conv1d | nn.Conv2d | nn.Linear
 
 
@@ -33,9 +36,32 @@ class Choice(NamedTuple):
     bits: int
 
 
+def as_choice(given: Any) -> Choice:
+    """A pair of scheme and bits as a choice. Raises UserError unless there are such levels."""
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise UserError(f"{given!r} is no choice of levels: give a scheme and bits, ('uniform', 3)")
+    name, bits = given
+    if not isinstance(name, str) or name not in SCHEMES:
+        raise UserError(f"unknown scheme '{name}': use one of {', '.join(SCHEMES)}")
+    widths = SCHEMES[name].widths
+    try:
+        bits = operator.index(bits)  # an integer of numpy is one as well
+    except TypeError:
+        raise UserError(f"{bits!r} bits: give a whole number") from None
+    if bits not in widths:
+        raise UserError(f"{bits} bits: {name} takes {widths[0]} to {widths[-1]} bits a weight")
+    return Choice(name, bits)
+
+
 def choices(widths: Mapping[str, Iterable[int]]) -> tuple[Choice, ...]:
-    """Each scheme at each of its widths, in the order of a configuration."""
-    return tuple(Choice(scheme, bits) for scheme, each in widths.items() for bits in each)
+    """Each scheme at each of its widths, in the order of a configuration.
+
+    Raises UserError unless there are such levels.
+    """
+    for scheme, each in widths.items():
+        if not isinstance(each, Iterable):
+            raise UserError(f"{scheme}: {each!r} is no list of widths: give [{each!r}]")
+    return tuple(as_choice((scheme, bits)) for scheme, each in widths.items() for bits in each)
 
 
 Assignment = Mapping[str, Choice]  # layers that are not named stay in float
@@ -112,16 +138,9 @@ class Quantizer(nn.Module):
 
     def __init__(self, weight: Tensor, choice: Choice) -> None:
         super().__init__()
-        if choice.scheme not in SCHEMES:
-            raise UserError(f"unknown scheme '{choice.scheme}': use one of {', '.join(SCHEMES)}")
-        scheme = SCHEMES[choice.scheme]
-        if choice.bits not in scheme.widths:
-            raise UserError(
-                f"{choice.bits} bits: {choice.scheme} takes {scheme.widths[0]} to "
-                f"{scheme.widths[-1]} bits a weight"
-            )
-        self.choice = choice
-        magnitudes, thresholds = scheme.levels(choice.bits)
+        check_numbers({"its weight": weight}, NO_LEVEL)
+        self.choice = as_choice(choice)
+        magnitudes, thresholds = SCHEMES[self.choice.scheme].levels(self.choice.bits)
         self.register_buffer("levels", weight.new_tensor(magnitudes), persistent=False)
         self.register_buffer("thresholds", weight.new_tensor(thresholds), persistent=False)
         rows = weight.detach().flatten(1)  # [C, N]
@@ -173,35 +192,67 @@ def single_scheme(
     return {name: each for name, each in choices.items() if each}
 
 
-def _copy(model: nn.Module) -> nn.Module:
-    """A copy, its neurons and the model's at rest: a state with gradients cannot be copied."""
+def copied(model: nn.Module) -> nn.Module:
+    """A copy, its neurons and the model's at rest: a state with gradients cannot be copied.
+
+    Raises UserError where a module keeps something else that cannot be copied.
+    """
     functional.reset_net(model)
-    return copy.deepcopy(model)
+    try:
+        return copy.deepcopy(model)
+    except (RuntimeError, TypeError) as error:
+        kept = [
+            f"{name}.{attribute}".removeprefix(".")
+            for name, module in model.named_modules()
+            for attribute, value in vars(module).items()
+            if isinstance(value, Tensor) and value.grad_fn is not None
+        ]
+        about = f"detach what it keeps in {kept[0]}" if kept else said(error)
+        raise UserError(f"the network cannot be copied: {about}") from error
+
+
+def _make_plain(module: nn.Module) -> None:
+    """Put what parametrizations compute in evaluation mode in their place."""
+    lists: Any = module.parametrizations
+    lists.eval()  # a spectral norm's estimate goes on in training
+    values = {}
+    for name, each in lists.items():
+        learns = any(original.requires_grad for original in each.parameters(recurse=False))
+        values[name] = nn.Parameter(getattr(module, name).detach().clone(), learns)
+    # not remove_parametrizations: it strips a class that a copy shares with its original
+    module.__class__ = parametrize.type_before_parametrizations(module)
+    del module.parametrizations
+    for name, value in values.items():
+        setattr(module, name, value)
 
 
 def quantize(model: nn.Module, assignment: Assignment) -> nn.Module:
     """A copy of the model whose named layers hold quantized weights, ready for QAT.
 
-    Raises UserError when the assignment names a layer that the model does not have.
+    A quantizer starts from the weight that the layer answers with, whatever computes it: an
+    earlier quantizer, or a weight norm, is gone afterwards. Layers that are not named stay as they
+    are.
+
+    Raises UserError when the assignment names a layer that the model does not have, levels that
+    there are not, or a layer whose weight is not finite.
     """
-    quantized = _copy(model)
+    quantized = copied(model)
     layers = quantizable_layers(quantized)
     for name, choice in assignment.items():
         if name not in layers:
             raise UserError(f"assignment names layer '{name}': the model has {', '.join(layers)}")
-        quantizer = Quantizer(layers[name].weight, choice)
+        if parametrize.is_parametrized(layers[name]):
+            _make_plain(layers[name])
+        with during(f"layer '{name}'"):
+            quantizer = Quantizer(layers[name].weight, choice)
         parametrize.register_parametrization(layers[name], "weight", quantizer)
     return quantized
 
 
 def freeze(model: nn.Module) -> nn.Module:
-    """A copy of a quantized model with plain weights that lie on their levels."""
-    frozen = _copy(model)
-    for layer in quantizable_layers(frozen).values():
-        if parametrize.is_parametrized(layer, "weight"):
-            # not remove_parametrizations: it strips a class that the copy shares with its original
-            weight = layer.weight.detach().clone()
-            layer.__class__ = parametrize.type_before_parametrizations(layer)
-            del layer.parametrizations
-            layer.weight = nn.Parameter(weight)
+    """A copy of a model with plain weights: those of quantized layers lie on their levels."""
+    frozen = copied(model)
+    for module in frozen.modules():
+        if parametrize.is_parametrized(module):
+            _make_plain(module)
     return frozen

@@ -12,7 +12,11 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from hetspike.augmentation import augment, mix
 from hetspike.config import Augmentation, Distillation, Recipe
+from hetspike.contract import batch_sizes, check, check_learning, device_of
+from hetspike.errors import UserError, during
+from hetspike.finite import check_numbers, check_pass, not_finite_logits, numbers_of
 from hetspike.history import Epoch, selected
+from hetspike.modes import evaluating, frozen, set_training
 from hetspike.samples import Samples, at_once
 
 # Adam's own square root is MKL's, which starts from an approximation whose digits are those of a
@@ -50,17 +54,38 @@ def adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
 @torch.no_grad()
 def answers(model: nn.Module, frames: Tensor) -> Tensor:
     """Logits [B, classes] of a model in evaluation mode; no running statistic moves."""
-    was_training = model.training
-    model.eval()
-    logits = model(frames)
-    model.train(was_training)
-    return logits
+    with evaluating(model):
+        return model(frames)
 
 
 def logits_of(model: nn.Module, samples: Samples, most: int = 64) -> Tensor:
-    """The same for all recordings, at most so many at once: [R, classes] on the CPU."""
-    batches = samples.batches(at_once(samples.frames, most))
-    return torch.cat([answers(model, frames).cpu() for frames, _ in batches])
+    """The same for all recordings, at most so many at once: [R, classes] on the CPU.
+
+    Raises UserError where they are not finite, with the layer after which that began.
+    """
+    logits: list[Tensor] = []
+    for frames, _ in samples.batches(at_once(samples.frames, most)):
+        logits.append(answers(model, frames).cpu())
+        if not logits[-1].isfinite().all():
+            with evaluating(model):
+                raise UserError(not_finite_logits(model, frames, logits[-1]))
+    return torch.cat(logits)
+
+
+def check_training(
+    model: nn.Module, train: Samples, validation: Samples, teacher: nn.Module | None, size: int
+) -> None:
+    """Raise UserError, before anything is learnt, where `fit` cannot come to its end."""
+    classes = check(model, train, "training recordings")
+    with during("validation recordings"):
+        if device_of(validation) != device_of(train):
+            raise UserError(f"they go to {validation.device}, those of the training elsewhere")
+    check(model, validation, "validation recordings")
+    if teacher is not None:
+        tells = check(teacher, train, "the teacher's recordings")
+        if tells != classes:
+            raise UserError(f"the teacher tells {tells} classes, the network {classes}")
+    check_learning(model, train, batch_sizes(len(train.labels), size))
 
 
 def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -96,14 +121,22 @@ def fit(
     its tensors move on. A run that takes it as `resume` ends as if it had never been interrupted,
     on a CPU to the last bit. Under "model" it holds the weights of that epoch, under "selected"
     those of the epoch that `history.selected` names so far.
+
+    Modules that are in evaluation mode while the model is in training mode stay so, and batch norms
+    whose parameters are frozen with them.
+
+    Raises UserError, at once, where network or recordings do not keep to `hetspike.contract`, and
+    with epoch, step and layer where a number is not finite.
     """
     assert (teacher is None) == (distillation is None), "a teacher and how to learn from it"
+    check_training(model, train, validation, teacher, recipe.batch_size)
     torch.manual_seed(seed)
     model.to(train.device)
     if teacher is not None:
         teacher.to(train.device)
     optimizer = adamw(model, recipe)
     steps = math.ceil(len(train.labels) / recipe.batch_size)
+    still = frozen(model)
     history: list[Epoch] = []
     selected_state: dict[str, Tensor] = {}
     if resume:
@@ -113,7 +146,8 @@ def fit(
         history = [Epoch(*epoch) for epoch in resume["history"]]
         selected_state = resume["selected"]
     for epoch in range(len(history), recipe.epochs):
-        model.train()
+        set_training(model, still)
+        numbers = numbers_of(model)
         loss_sum, hits = 0.0, 0
         order = torch.randperm(len(train.labels))
         for step, (frames, labels) in enumerate(train.batches(recipe.batch_size, order)):
@@ -123,7 +157,10 @@ def fit(
                 frames = augment(frames, augmentation)
             if recipe.mixup and epoch < recipe.mixup.epochs:
                 frames, own = mix(frames, recipe.mixup)
-            with torch.autocast(train.device, torch.bfloat16, recipe.precision == "bfloat16"):
+            place = f"epoch {epoch + 1}, step {step + 1}"
+            with torch.autocast(
+                torch.device(train.device).type, torch.bfloat16, recipe.precision == "bfloat16"
+            ):
                 logits = model(frames).float()
             loss = own * cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
             if own < 1:
@@ -134,12 +171,18 @@ def fit(
                 wanted = answers(teacher, frames)
                 from_teacher = distillation_loss(logits, wanted, distillation.temperature)
                 loss = (1 - distillation.share) * loss + distillation.share * from_teacher
+            with during(place):
+                check_pass(model, frames, logits, loss)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            with during(place):
+                check_numbers(numbers)
             loss_sum += loss.item() * len(labels)
             hits += int((logits.argmax(1) == labels).sum())
-        validation_logits = logits_of(model, validation)
+        with during(f"epoch {epoch + 1}"):
+            check_numbers(gradient_sizes(model, optimizer))
+            validation_logits = logits_of(model, validation)
         history.append(
             Epoch(
                 epoch=epoch + 1,
@@ -162,6 +205,15 @@ def fit(
             }
         )
     return history
+
+
+def gradient_sizes(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What AdamW divides its steps by, by parameter: where it is infinite, nothing moves again."""
+    return {
+        f"the square of the gradients of {name}": optimizer.state[each]["exp_avg_sq"]
+        for name, each in model.named_parameters()
+        if each in optimizer.state
+    }
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:

@@ -5,7 +5,6 @@ rule search:
     input:
         code=code("workflow/scripts/search_assignment.py"),
         train=kept("frames/{dataset}/train.zip"),
-        validation=kept("frames/{dataset}/validation.zip"),
         float_network=kept(f"{NETWORK}/selected/{FLOAT}.safetensors"),
     output:
         search=RESULTS / "searches/{dataset}/{seed}/{cell}.json",

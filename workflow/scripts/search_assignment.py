@@ -17,10 +17,7 @@ APART = 1000  # more than there are seeds: draws of different seeds differ
 with job(snakemake) as say:
     with network_of(snakemake.input.float_network):
         network, _ = load_trained(Path(snakemake.input.float_network).read_bytes())
-    train, validation = (
-        read_samples(snakemake.input[split], snakemake.resources.gpu)
-        for split in ("train", "validation")
-    )
+    train = read_samples(snakemake.input.train, snakemake.resources.gpu)
     network.to(train.device)
     wanted = snakemake.params.search
     space = Space.of(
@@ -34,7 +31,6 @@ with job(snakemake) as say:
     assignment = load(wanted["name"])(
         network,
         train,
-        validation,
         space,
         settings=SEARCHES[wanted["name"]](**wanted["settings"]),
         seed=int(snakemake.wildcards.seed) + APART * wanted["draw"],

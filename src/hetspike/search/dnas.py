@@ -18,6 +18,10 @@ from torch.nn.functional import cross_entropy, gumbel_softmax
 from torch.nn.utils import parametrize
 
 from hetspike.config import DnasSettings
+from hetspike.contract import batch_sizes, check_learning
+from hetspike.errors import UserError, during
+from hetspike.finite import check_numbers, check_pass, numbers_of
+from hetspike.modes import frozen, set_training
 from hetspike.quantizer import Choice, Quantizer, quantizable_layers, quantize
 from hetspike.samples import Samples
 from hetspike.search.space import Space
@@ -52,7 +56,6 @@ class MixedWeight(nn.Module):
 def search(
     model: nn.Module,
     train: Samples,
-    validation: Samples,
     space: Space,
     *,
     settings: DnasSettings,
@@ -62,9 +65,12 @@ def search(
     """Choose a candidate for each layer of the space, at or under its budget.
 
     `model` is the float model and stays as it is. The training recordings are halved: one half
-    trains weights, the other logits; validation recordings are not used. `say` receives a line
-    per epoch.
+    trains weights, the other logits. `say` receives a line per epoch.
+
+    Raises UserError, at once, where the network cannot learn from the batches (`contract`), and
+    with epoch, step and layer where a number is not finite.
     """
+    check_learning(model, train, turn_sizes(len(train.labels), settings.recipe.batch_size))
     torch.manual_seed(seed)
     recipe = settings.recipe
     mixed = quantize(model, space.fixed)
@@ -87,28 +93,42 @@ def search(
     def loss_of(batch: tuple[Tensor, Tensor], temperature: float | None) -> Tensor:
         for mixture in mixtures:
             mixture.temperature = temperature
-        return cross_entropy(mixed(batch[0]), batch[1], label_smoothing=recipe.label_smoothing)
+        told = mixed(batch[0])
+        loss = cross_entropy(told, batch[1], label_smoothing=recipe.label_smoothing)
+        check_pass(mixed, batch[0], told, loss)
+        return loss
 
+    numbers, still = numbers_of(mixed), frozen(mixed)
     halves = torch.randperm(len(train.labels)).chunk(2)
     steps = math.ceil(len(halves[1]) / recipe.batch_size)  # the shorter half's
     hot, cold = settings.temperature
     for epoch in range(recipe.epochs):
-        mixed.train()
+        set_training(mixed, still)
         temperature = hot * (cold / hot) ** (epoch / max(recipe.epochs - 1, 1))
         orders = [half[torch.randperm(len(half))] for half in halves]
         turns = zip(*(train.batches(recipe.batch_size, each) for each in orders), strict=False)
         for step, (weight_batch, logit_batch) in enumerate(turns):
-            set_rate(weight_optimizer, epoch + step / steps, recipe)
-            weight_optimizer.zero_grad()
-            loss_of(weight_batch, None).backward()
-            weight_optimizer.step()
+            with during(f"epoch {epoch + 1}, step {step + 1}"):
+                set_rate(weight_optimizer, epoch + step / steps, recipe)
+                weight_optimizer.zero_grad()
+                loss_of(weight_batch, None).backward()
+                weight_optimizer.step()
 
-            expected = shares @ (torch.stack(logits).softmax(1) @ widths)
-            excess = expected + space.fixed_bits / space.total - space.budget
-            loss = loss_of(logit_batch, temperature)
-            logit_optimizer.zero_grad()
-            (loss + multiplier * excess + settings.penalty / 2 * excess**2).backward()
-            logit_optimizer.step()
+                expected = shares @ (torch.stack(logits).softmax(1) @ widths)
+                excess = expected + space.fixed_bits / space.total - space.budget
+                loss = loss_of(logit_batch, temperature)
+                logit_optimizer.zero_grad()
+                (loss + multiplier * excess + settings.penalty / 2 * excess**2).backward()
+                logit_optimizer.step()
+                check_numbers(numbers)
         multiplier += settings.penalty * excess.item()
         say(f"epoch {epoch + 1}: loss {loss.item():.3f}, {space.budget + excess.item():.2f} bits")
     return space.best(torch.stack(logits).detach().cpu().double().log_softmax(1).numpy())
+
+
+def turn_sizes(recordings: int, size: int) -> list[int]:
+    """How many recordings the batches of an epoch have, of weights and logits in turn."""
+    if recordings < 2:
+        raise UserError("one recording: weights and logits are trained on one at least, each")
+    halves = [batch_sizes(half, size) for half in (recordings - recordings // 2, recordings // 2)]
+    return [each for turn in zip(*halves, strict=False) for each in turn]

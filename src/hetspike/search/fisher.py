@@ -25,14 +25,13 @@ from hetspike.search.space import Space
 def search(
     model: nn.Module,
     train: Samples,
-    validation: Samples,
     space: Space,
     *,
     settings: SensitivitySettings,
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
-    """The assignment of least total loss rise within the budget; validation is not used."""
+    """The assignment of least total loss rise within the budget."""
     errors = candidate_errors(model, space)
     rises = torch.zeros(len(space.weights), len(space.candidates))
     for gradients in layer_gradients(model, train, space, settings, seed):

@@ -14,7 +14,6 @@ from hetspike.search.space import Space
 def search(
     model: nn.Module,
     train: Samples,
-    validation: Samples,
     space: Space,
     *,
     settings: Settings,

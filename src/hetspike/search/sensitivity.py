@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from hetspike.config import SensitivitySettings
+from hetspike.errors import UserError, during
 from hetspike.quantizer import Choice, Quantizer, quantizable_layers
 from hetspike.samples import Samples
 from hetspike.search.space import Space
@@ -25,14 +26,13 @@ from hetspike.search.space import Space
 def search(
     model: nn.Module,
     train: Samples,
-    validation: Samples,
     space: Space,
     *,
     settings: SensitivitySettings,
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
-    """The assignment of least total loss rise within the budget; validation is not used."""
+    """The assignment of least total loss rise within the budget."""
     squares = torch.stack([errors.square().mean(1) for errors in candidate_errors(model, space)])
     traces = torch.zeros(len(space.weights))
     for gradients in layer_gradients(model, train, space, settings, seed):
@@ -47,7 +47,8 @@ def candidate_errors(model: nn.Module, space: Space) -> list[Tensor]:
     with torch.no_grad():
         for name in space.weights:
             weight = layers[name].weight
-            quantized = [Quantizer(weight, choice)(weight) for choice in space.candidates]
+            with during(f"layer '{name}'"):
+                quantized = [Quantizer(weight, choice)(weight) for choice in space.candidates]
             errors.append(torch.stack([(each - weight).flatten() for each in quantized]).cpu())
     return errors
 
@@ -59,12 +60,25 @@ def layer_gradients(
 
     The summed gradient of a batch of B stands for those of its recordings: it has B times their
     second moment where they are independent and vanish on average, as in a trained network.
+    Parameters that are frozen in a training have gradients here as well.
+
+    Raises UserError where the loss does not depend on a layer.
     """
     model = copy.deepcopy(model).eval()  # neurons keep their last state, and with it the graph
     layers = quantizable_layers(model)
-    weights = [layers[name].weight for name in space.weights]
+    weights = [layers[name].weight.requires_grad_() for name in space.weights]
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randperm(len(samples.labels), generator=generator)[: settings.recordings]
     for frames, labels in samples.batches(settings.batch_size, rows):
-        loss = cross_entropy(model(frames), labels, reduction="sum")
-        yield [gradient.flatten().cpu() for gradient in torch.autograd.grad(loss, weights)]
+        with torch.enable_grad():
+            loss = cross_entropy(model(frames), labels, reduction="sum")
+            connected = loss.requires_grad
+            found = torch.autograd.grad(loss, weights, allow_unused=True) if connected else ()
+        gradients = [each.flatten().cpu() for each in found if each is not None]
+        if len(gradients) < len(weights):
+            apart = [name for name, each in zip(space.weights, found, strict=False) if each is None]
+            raise UserError(
+                f"the loss passes no gradient back to layer '{[*apart, *space.weights][0]}': "
+                "search by the method random"
+            )
+        yield gradients

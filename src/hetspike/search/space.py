@@ -40,7 +40,8 @@ class Space:
     ) -> "Space":
         """The space of a model; layers in `boundary` are not searched (None: they stay float).
 
-        Raises UserError when no assignment is at or under the budget, or none as large as it.
+        Raises UserError when there is nothing to search, and when no assignment is at or under the
+        budget, or none as large as it.
         """
         sizes = {name: layer.weight.numel() for name, layer in quantizable_layers(model).items()}
         fixed = {name: choice for name, choice in boundary.items() if choice}
@@ -52,6 +53,10 @@ class Space:
             fixed_weights=sum(sizes[name] for name in fixed),
             fixed_bits=sum(sizes[name] * choice.bits for name, choice in fixed.items()),
         )
+        if not space.weights:
+            raise UserError("no layer is left to search: take another network or `boundary_layers`")
+        if not candidates:
+            raise UserError("no candidates: name schemes and widths")
         widths = [choice.bits for choice in candidates]
         searched = sum(space.weights.values())
         lowest, highest = (
@@ -80,7 +85,16 @@ class Space:
         An exact integer programme: maximise sum x_lk scores_lk subject to one candidate a layer
         and budget - USED_UP <= sum n_l b_k x_lk / sum n <= budget. The lower bound falls away
         where the sizes of the layers allow nothing inside it.
+
+        Raises UserError where a score is not finite.
         """
+        if not (finite := np.isfinite(scores)).all():
+            layer, candidate = np.argwhere(~finite)[0]
+            name, choice = [*self.weights][layer], self.candidates[candidate]
+            raise UserError(
+                f"layer '{name}' at {choice.scheme} {choice.bits} bits has the score "
+                f"{scores[layer, candidate]}: train the network again"
+            )
         # HiGHS has absolute tolerances: scores of any size come to the same one
         gains = scores / (np.abs(scores).max() or 1.0) * LARGEST_SCORE
         widths = [choice.bits for choice in self.candidates]

@@ -1,0 +1,38 @@
+"""Training and evaluation mode, module by module: what its owner froze stays frozen."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode in here; then every module is as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def frozen(model: nn.Module) -> list[nn.Module]:
+    """Modules that a training leaves in evaluation mode.
+
+    Those are the modules in evaluation mode of a model in training mode, and the batch norms none
+    of whose parameters learns: their statistics are frozen with them.
+    """
+    own = [module for module in model.modules() if model.training and not module.training]
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    learns = {norm: [each.requires_grad for each in norm.parameters()] for norm in norms}
+    return own + [norm for norm, each in learns.items() if each and not any(each)]
+
+
+def set_training(model: nn.Module, still: list[nn.Module]) -> None:
+    """The model in training mode, but for the modules that keep still."""
+    model.train()
+    for module in still:
+        module.eval()
