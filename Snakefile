@@ -30,7 +30,7 @@ rule all:
 
 
 if DRY_RUN:
-    show_estimate()
+    atexit.register(show_estimate)
 
 
 onsuccess:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-import yaml
 
+from hetspike.documents import read
 from hetspike.events import DATASETS
 from hetspike.frames import frames
 from hetspike.model import Spikformer
@@ -27,8 +27,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def main(path: str) -> None:
     torch.set_num_threads(1)
-    with open(path) as file:
-        study = parse_study(yaml.safe_load(file))
+    study = parse_study(read(path), path)
     dataset, plan = next(iter(study.datasets.items()))
     train, validation = (
         Samples(

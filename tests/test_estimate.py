@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from hetspike.config import Network
-from hetspike.estimate import EVALUATION, estimate, measured, passes
+from hetspike.estimate import EVALUATION, Job, estimate, measured, passes
 from hetspike.events.published import Extent, extent
 from hetspike.study import parse_study
 
@@ -19,15 +19,30 @@ def study_of(name: str, **changes):
     return parse_study(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) | changes)
 
 
+def all_jobs(study) -> list[Job]:
+    """Those of one seed that pass recordings, and the frames."""
+    jobs = []
+    for dataset in study.datasets:
+        jobs += [Job("frames", dataset), Job("train_float", dataset), Job("evaluate", dataset)]
+        jobs += [Job("quantize", dataset, cell.name) for cell in study.cells[1:]]
+        jobs += [Job("search", dataset, cell.name) for cell in study.cells if cell.searched]
+    return jobs
+
+
 def test_passes_by_hand():
     study = study_of("smoke")
     counts = Extent(144, 33, 66, (32, 32))
-    # 5 epochs of float training; 5 rows tuned for an epoch each; fisher looks at 64 recordings
-    # with gradients, dnas trains for one epoch and does not validate
-    by_hand = 5 * (3 * 144 + 33) + 5 * (3 * 144 + 33) + 3 * 64 + 3 * 144
-    trained, tested = passes(study, "sim-gestures", counts)
-    assert trained == by_hand == 5274
-    assert tested == EVALUATION * 6 * 66
+
+    def spent(rule: str, cell: str = "") -> float:
+        return passes(study, Job(rule, "sim-gestures", cell), counts)
+
+    assert spent("train_float") == 5 * (3 * 144 + 33)
+    assert spent("quantize", "pot-3") == 3 * 144 + 33  # an epoch
+    assert spent("search", "fisher-3.14") == 3 * 64  # recordings that it looks at, with gradients
+    assert spent("search", "dnas-3.14") == 3 * 144  # an epoch that is not validated
+    assert spent("watch_test") == 5 * (3 * 144 + 33 + 66)
+    assert spent("evaluate") == EVALUATION * 6 * 66
+    assert spent("tables") == 0
 
 
 @pytest.mark.parametrize(
@@ -79,22 +94,27 @@ def test_memory_is_that_of_one_recording():
 
 def test_a_row_that_learns_from_a_teacher_passes_it_too():
     plan = {"share": 0.5, "temperature": 2.0, "rows": ["pot-3"]}
+    study = study_of("smoke", distillation=plan)
     counts = Extent(144, 33, 66, (32, 32))
-    plain, _ = passes(study_of("smoke"), "sim-gestures", counts)
-    taught, _ = passes(study_of("smoke", distillation=plan), "sim-gestures", counts)
-    assert taught - plain == (3 * 144 + 33) + 144  # one more row, tuned for an epoch
+    plain, taught = (
+        passes(study, Job("quantize", "sim-gestures", cell), counts)
+        for cell in ("pot-3", "pot-3-kd")
+    )
+    assert taught - plain == 144  # an epoch
 
 
 def test_a_study_of_unknown_datasets_has_a_table_too(monkeypatch):
+    study = study_of("smoke")
     monkeypatch.setattr("hetspike.estimate.extent", lambda dataset, source: None)
-    table = estimate(study_of("smoke"), 1)
+    table = estimate(study, all_jobs(study), 1)
     assert table["dataset"].tolist() == ["sim-saccade-digits", "sim-gestures"]
     assert table["hours"].isna().all()
 
 
 def test_the_table_has_a_row_a_dataset_and_leaves_the_threads_alone():
+    study = study_of("smoke")
     torch.set_num_threads(2)
-    one, two = estimate(study_of("smoke"), 1), estimate(study_of("smoke"), 2)
+    one, two = (estimate(study, 2 * all_jobs(study), workers) for workers in (1, 2))
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
     assert one["dataset"].tolist() == ["sim-saccade-digits", "sim-gestures"]
@@ -103,3 +123,20 @@ def test_the_table_has_a_row_a_dataset_and_leaves_the_threads_alone():
     assert two["hours"].tolist() == pytest.approx((one["hours"] / 2).tolist())
     # raw counts are 4 steps of 2x32x32
     assert one["disk_gb"].tolist() == pytest.approx([243 * 8192 * 0.26 / 1e9] * 2)
+
+
+def test_only_jobs_that_are_left_count():
+    study = study_of("smoke")
+    counts = Extent(144, 33, 66, (32, 32))
+    left = [Job("quantize", "sim-gestures", "pot-3"), Job("tables", "")]
+    table = estimate(study, left, 1).set_index("dataset")
+    assert table.index.tolist() == ["sim-gestures"]
+    row = table.loc["sim-gestures"]
+    assert (row["trainings"], row["disk_gb"]) == (1, 0)
+    # a training recording takes three passes
+    seconds = passes(study, left[0], counts) / (3 * row["recordings_a_second"])
+    assert row["hours"] == pytest.approx(seconds / 3600)
+    evaluated = estimate(study, [Job("evaluate", "sim-gestures")], 1).iloc[0]
+    assert not evaluated[["trainings", "memory_gb", "recordings_a_second"]].any()
+    assert evaluated["hours"] > 0
+    assert estimate(study, [Job("tables", ""), Job("linear", "sim-gestures")], 1).empty

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hetspike"
 
 # from left to right; a package stands behind its modules, since it gathers them
 ORDER_IN_WORDS = """
-    errors files config names spacing finite modes
+    errors files documents config names spacing finite modes
     events.recordings events.published events.frozen events.simulator events.embedded
     events.archives events.formats events.splits events.recorded events.displayed events
     frames samples container model linear levels quantizer effort contract checkpoint sizes energy
@@ -21,7 +21,7 @@ ORDER_IN_WORDS = """
     present.notation present.accuracy present.costs present.datasets present.forms present
     figures.style figures.samples figures.training figures.accuracy figures.layers figures.energy
     figures
-    claims flow report drift study sharing estimate
+    claims flow report drift plans study sharing estimate
     exchange api cli
 """
 ORDER = ORDER_IN_WORDS.split()

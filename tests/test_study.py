@@ -157,6 +157,30 @@ def test_studies_that_share_networks_agree_on_what_both_name(name):
         assert ours == theirs
 
 
+def test_values_are_those_that_were_checked():
+    """Texts that say numbers have become numbers where they are used, and defaults stay unsaid."""
+    study = parse_study(changed("datasets.sim-gestures.source.train", "1000"))
+    assert study.datasets["sim-gestures"].source["train"] == 1000
+    study = parse_study(changed("searches.fisher.settings.recordings", "384"))
+    assert study.searches["fisher"].settings == DEFAULT["searches"]["fisher"]["settings"]
+    for name, plan in parse_study(DEFAULT).searches.items():
+        assert plan.settings == DEFAULT["searches"][name]["settings"]
+
+
+@pytest.mark.parametrize("row", range(3))
+def test_an_ablation_is_compared_with_rows_that_are_there(row):
+    study = deepcopy(DEFAULT)
+    both = {"draws": row + 1, "search": "random", "settings": {}}
+    study["searches"] |= {
+        "wide": both | {"budgets": [3, 2.5]},
+        "narrow": both | {"budgets": [2.5], "candidates": {"uniform": [2, 4]}, "against": "wide"},
+    }
+    cells = parse_study(study).cells
+    names = {cell.name for cell in cells}
+    compared = [cell.against for cell in cells if cell.against]
+    assert len(compared) == row + 1 and names >= {*compared}
+
+
 def test_a_fingerprint_tells_what_made_a_network_and_not_what_it_is_called():
     study = parse_study(DEFAULT)
     cells = {cell.name: cell for cell in study.cells}

@@ -431,6 +431,21 @@ def test_a_second_run_has_nothing_to_do(moved):
     again = output_of(moved, "--cores", "1", "--configfile", "config/smoke.yaml")
     assert "Nothing to be done" in again
     assert results(moved) == before
+    listing = output_of(moved, "--dry-run", "--configfile", "config/smoke.yaml")
+    assert "smoke on this machine: nothing is left to train or to test" in listing
+
+
+@long_run
+def test_a_dry_run_says_what_the_jobs_that_are_left_take(moved):
+    study = deepcopy(SMOKE)
+    faster_qat(study)
+    listing = output_of(moved, "--dry-run", "--configfile", write_study(moved, study))
+    for dataset in SMOKE["datasets"]:  # two seeds, five rows
+        assert re.search(rf"^ *{dataset} +243 +10 .* 0.0$", listing, re.MULTILINE)
+    table = "results/smoke/networks/sim-gestures/1/pot-3.csv"
+    listing = output_of(moved, "-n", table, "--configfile", "study.yaml")
+    assert re.search(r"^ *sim-gestures +243 +1 ", listing, re.MULTILINE)
+    assert not re.search(r"^ *sim-saccade-digits +\d", listing, re.MULTILINE)
 
 
 @long_run
@@ -735,7 +750,8 @@ def test_the_study_of_recordings_is_valid():
     reason="N-MNIST recordings are not beside the repository: training on them is not checked",
 )
 def test_a_network_learns_real_recordings(project):
-    study = deepcopy(NMNIST) | {"seeds": [0], "schemes": {}, "searches": {}}
+    study = deepcopy(NMNIST) | {"seeds": [0], "schemes": {"uniform": [4]}, "searches": {}}
+    del study["candidates"]
     study["datasets"]["nmnist"]["source"]["folder"] = str(REAL.resolve())
     study["qat"] |= {"epochs": 1}
     output_of(project, "--cores", "1", "--configfile", write_study(project, study))

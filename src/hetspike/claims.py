@@ -33,9 +33,13 @@ class PaperResult(Settings):
         description="ours that keep its protocol, the recordings themselves too"
     )
     cell: str = Field(description="the cell that stands for the paper's network")
-    accuracy: float = Field(description="percent")
-    recordings: int = Field(description="of the test split, about that many where it is unknown")
-    energy: float = Field(description="how many times less than the float network")
+    accuracy: Annotated[float, Field(ge=0, le=100)] = Field(description="percent")
+    recordings: Annotated[int, Field(gt=0)] = Field(
+        description="of the test split, about that many where it is unknown"
+    )
+    energy: Annotated[float, Field(gt=0)] = Field(
+        description="how many times less than the float network"
+    )
 
 
 class Claim(Settings):

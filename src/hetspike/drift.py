@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field
 
 from hetspike.config import Settings
 from hetspike.errors import UserError
@@ -22,8 +22,10 @@ class Tolerance(Settings):
     measures: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         description="<column> or <table>.<column>; * in a name stands for anything"
     )
-    absolute: NonNegativeFloat = Field(0, description="in the measure's unit; .inf: text, too")
-    relative: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+    absolute: Annotated[float, Field(ge=0, allow_inf_nan=True)] = Field(
+        0, description="in the measure's unit; .inf: text, too"
+    )
+    relative: Annotated[float, Field(ge=0, le=1)] = Field(
         0, description="of the published value, on top of absolute"
     )
     why: str = Field(description="where this size comes from")

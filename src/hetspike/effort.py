@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hetspike.config import Recipe
+from hetspike.config import Schedule
 
 PASSES_WITH_GRADIENT = 3
 _COUNTS = ContextVar("counts", default=True)
@@ -50,6 +50,6 @@ class Effort:
         model.register_forward_hook(count)
 
 
-def training_passes(recipe: Recipe, train: int, validation: int) -> int:
+def training_passes(recipe: Schedule, train: int, validation: int) -> int:
     """The passes of one training on so many recordings: an epoch trains, then validates."""
     return recipe.epochs * (PASSES_WITH_GRADIENT * train + validation)

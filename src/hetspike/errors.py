@@ -21,3 +21,13 @@ def said(error: BaseException) -> str:
     """The error of another library in a line."""
     first = (str(error).strip().splitlines() or ["without a word"])[0]
     return f"{type(error).__name__}: {first}"
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """What somebody wrote, fit for that line: about so many characters, and all of them printable.
+
+    >>> shortened("two\\nlines"), shortened("abcdefghijkl", 9)
+    ('two\\\\nlines', 'abcdef...jkl')
+    """
+    cut = f"{text[: most - most // 3]}...{text[-(most // 3) :]}" if len(text) > most else text
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in cut)

@@ -1,4 +1,4 @@
-"""What a study will take on this machine, before it runs: passes of recordings, timed on a few.
+"""What jobs of a study will take on this machine: passes of recordings, timed on a few.
 
 A pass is one recording through a network and nothing learnt; see `hetspike.effort`. How many there
 will be follows from the configuration and from what the datasets' publications say of their size;
@@ -6,6 +6,7 @@ how long one takes is measured on noise of the same size.
 """
 
 import time
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -42,23 +43,47 @@ class Speed(NamedTuple):
     memory: float  # bytes a recording of a training batch, kept from forward to backward
 
 
-def passes(study: Study, dataset: str, counts: Extent) -> tuple[float, float]:
-    """Passes of trainings and searches, and of test recordings, for one seed."""
+class Job(NamedTuple):
+    """One that has to run: its rule, and what the rule's wildcards stand for."""
+
+    rule: str
+    dataset: str
+    cell: str = ""
+
+
+TRAININGS = ("train_float", "quantize")
+TRAINED = (*TRAININGS, "search", "watch_test")  # where training runs, all else is on the CPU
+
+TIMED = (*TRAINED, "evaluate", "frames")  # or that take room
+
+
+def passes(study: Study, job: Job, counts: Extent) -> float:
+    """Passes of a job: of the test split where it is `evaluate`, else with trained networks."""
     recordings = counts.train, counts.validation
-    trained = training_passes(study.float_training_of(dataset), *recordings)
-    rows = len(study.cells) - 1  # all but float are tuned
-    tuned = rows * training_passes(study.qat, *recordings)
-    taught = sum(cell.distilled for cell in study.cells) * study.qat.epochs * counts.train
-    searched = 0
-    for cell in study.cells:
-        if cell.searched and not cell.distilled:
-            plan = study.searches[cell.method]
+    float_training = study.float_training_of(job.dataset)
+    match job.rule:
+        case "train_float":
+            return training_passes(float_training, *recordings)
+        case "watch_test":
+            return (
+                training_passes(float_training, *recordings) + float_training.epochs * counts.test
+            )
+        case "quantize":
+            taught = next(cell.distilled for cell in study.cells if cell.name == job.cell)
+            from_teacher = study.qat.epochs * counts.train if taught else 0
+            return training_passes(study.qat, *recordings) + from_teacher
+        case "search":
+            plan = study.searches[
+                next(cell.method for cell in study.cells if cell.name == job.cell)
+            ]
             settings = SEARCHES[plan.search](**plan.settings)
             if isinstance(settings, SensitivitySettings):
-                searched += PASSES_WITH_GRADIENT * min(settings.recordings, counts.train)
-            elif isinstance(settings, DnasSettings):
-                searched += training_passes(settings.recipe, counts.train, 0)
-    return trained + tuned + taught + searched, EVALUATION * len(study.cells) * counts.test
+                return PASSES_WITH_GRADIENT * min(settings.recordings, counts.train)
+            if isinstance(settings, DnasSettings):
+                return training_passes(settings.recipe, counts.train, 0)
+        case "evaluate":
+            return EVALUATION * len(study.cells) * counts.test
+    return 0
 
 
 @cache
@@ -89,45 +114,53 @@ def measured(size: Network, steps: int, sensor: tuple[int, int], device: str, ba
     return Speed(seconds / (batch * PASSES_WITH_GRADIENT), memory)
 
 
-def estimate(study: Study, workers: int) -> pd.DataFrame:
-    """COLUMNS and the device, a row a dataset; hours are those of so many jobs at once.
+def estimate(study: Study, jobs: Sequence[Job], workers: int) -> pd.DataFrame:
+    """COLUMNS and the device, a row a dataset with jobs; hours are those of so many jobs at once.
 
-    Memory is what a batch keeps for its backward pass, disk that of the frames. Raises UserError
-    where a batch does not fit a GPU.
+    Memory is what a batch keeps for its backward pass, disk that of the frames that will be made.
+    Raises UserError where a batch does not fit a GPU.
     """
     device = "cuda" if study.device != "cpu" and torch.cuda.is_available() else "cpu"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
     for dataset, plan in study.datasets.items():
+        own = [job for job in jobs if job.dataset == dataset and job.rule in TIMED]
+        if not own:
+            continue
         counts = extent(dataset, plan.source)
         if counts is None:
             rows.append({"dataset": dataset})
             continue
+        trainings = [job for job in own if job.rule in TRAINED]
+        trained = sum(passes(study, job, counts) for job in trainings)
+        tested = sum(passes(study, job, counts) for job in own if job.rule == "evaluate")
         batch = study.float_training_of(dataset).batch_size
         values = plan.framing.steps * 2 * counts.sensor[0] * counts.sensor[1]
-        few = max(1, min(batch, FEW // values))
+        recordings = counts.train + counts.validation + counts.test
         size = plan.network, plan.framing.steps, counts.sensor
-        on_cpu = measured(*size, "cpu", few)
-        try:
-            training = on_cpu if device == "cpu" else measured(*size, device, batch)
-        except torch.OutOfMemoryError:
-            raise UserError(
-                f"{dataset}: a batch of {batch} takes {batch * on_cpu.memory / 1e9:.1f} GB, more "
-                "than is free on the GPU: set a smaller batch_size"
-            ) from None
-        trained, tested = passes(study, dataset, counts)
+        on_cpu = training = Speed(0, 0)
+        if trained or tested:
+            on_cpu = training = measured(*size, "cpu", max(1, min(batch, FEW // values)))
+        if trained and device == "cuda":
+            try:
+                training = measured(*size, device, batch)
+            except torch.OutOfMemoryError:
+                raise UserError(
+                    f"{dataset}: a batch of {batch} takes {batch * on_cpu.memory / 1e9:.1f} GB, "
+                    "more than is free on the GPU: set a smaller batch_size"
+                ) from None
         seconds = trained * training.seconds / (1 if device == "cuda" else workers)
         seconds += tested * on_cpu.seconds / workers
         rows.append(
             {
                 "dataset": dataset,
-                "recordings": counts.train + counts.validation + counts.test,
-                "trainings": len(study.seeds) * len(study.cells),
-                "recordings_a_second": 1 / (training.seconds * PASSES_WITH_GRADIENT),
-                "hours": len(study.seeds) * seconds / 3600,
-                "memory_gb": batch * training.memory / 1e9,
-                "disk_gb": sum(counts[:3]) * values * COMPRESSED / 1e9,
+                "recordings": recordings,
+                "trainings": sum(job.rule in TRAININGS for job in own),
+                "recordings_a_second": trained and 1 / (training.seconds * PASSES_WITH_GRADIENT),
+                "hours": seconds / 3600,
+                "memory_gb": batch * training.memory / 1e9 if trained else 0.0,
+                "disk_gb": (Job("frames", dataset) in own) * recordings * values * COMPRESSED / 1e9,
             }
         )
     torch.set_num_threads(threads)

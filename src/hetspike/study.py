@@ -7,113 +7,35 @@ arguments of its function in `hetspike.events`, a search's `settings` those of i
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    NonNegativeInt,
-    PositiveInt,
-    create_model,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, create_model, model_validator
 
-from hetspike.config import (
-    Augmentation,
-    Distillation,
-    Framing,
-    Network,
-    Recipe,
-    Settings,
-    checked,
-)
+from hetspike.config import SEED_DRAWS, Recipe, Seed, Settings, checked
+from hetspike.errors import UserError, shortened
 from hetspike.events import DATASETS
+from hetspike.events.published import extent
+from hetspike.events.splits import check_protocol
 from hetspike.levels import SCHEMES
 from hetspike.names import DISTILLED, FLOAT, FLOAT_TUNED
+from hetspike.plans import (
+    MOST_ROWS,
+    Candidates,
+    Cell,
+    DatasetPlan,
+    DistillationPlan,
+    Name,
+    Schemes,
+    SearchPlan,
+    check_once,
+    one_of,
+)
 from hetspike.search import SEARCHES
 
-
-def one_of(kind: str, known: Mapping[str, Any]) -> BeforeValidator:
-    """A name that is in `known`; the message lists what there is."""
-
-    def check(name: str) -> str:
-        if name not in known:
-            raise ValueError(f"unknown {kind} '{name}': use one of {', '.join(known)}")
-        return name
-
-    return BeforeValidator(check)
-
-
-def check_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """No value twice: a repeated seed would count as another, a repeated row as a second one."""
-    if len(set(values)) < len(values):
-        raise ValueError(f"{', '.join(map(str, values))}: name each value once")
-    return values
-
-
-Scheme = Annotated[str, one_of("scheme", SCHEMES)]
-Widths = Annotated[tuple[int, ...], AfterValidator(check_once)]
-Candidates = dict[Scheme, Widths]
-SearchName = Annotated[str, one_of("search", SEARCHES)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]  # of folders and files
-
-
-class Cell(NamedTuple):
-    """One row of the study.
-
-    method     a scheme, a row of `searches`, or the name of a float network
-    setting    a scheme's bits, a search's budget, or None for float
-    searched   whether the method is a row of `searches`
-    draw       which of several draws of the same search
-    distilled  whether it learns from the float network as well as from labels
-    against    the cell that it differs from in one part, so that the part can be judged; or ""
-    """
-
-    name: str
-    method: str
-    setting: float | None
-    searched: bool = False
-    draw: int = 0
-    distilled: bool = False
-    against: str = ""
-
-    @property
-    def plain(self) -> str:
-        """The row that differs in nothing but distillation: they share an assignment."""
-        return self.name.removesuffix(DISTILLED)
-
-
-class DatasetPlan(Settings):
-    source: dict[str, Any]
-    framing: Framing
-    network: Network
-    augmentation: Augmentation | None = Field(
-        None, description="what may be done to a recording in training; its label stays"
-    )
-    float_training: Recipe | None = Field(
-        None, description="of this dataset, where it is not the study's"
-    )
-
-
-class SearchPlan(Settings):
-    search: SearchName
-    budgets: Annotated[tuple[float, ...], AfterValidator(check_once)]
-    draws: PositiveInt = Field(1, description="runs with seeds of their own, a row each")
-    candidates: Candidates | None = Field(
-        None, description="what this row chooses from, where it is not the study's"
-    )
-    against: Name | None = Field(
-        None, description="row that this one differs from in one part: what the part adds"
-    )
-    settings: dict[str, Any]
-
-
-class DistillationPlan(Distillation):
-    rows: Annotated[tuple[str, ...], AfterValidator(check_once)] = Field(
-        description="trained a second time with distillation, as rows of their own"
-    )
+MOST_NETWORKS = 5_000  # which Snakemake lists in a minute
+MOST_WEIGHTS = 2**30  # 16 GB while they are trained
+LARGEST = 2**26, 2**31  # numbers in one tensor of a recording, of a batch: backward keeps some 50
 
 
 class Study(Settings):
@@ -128,11 +50,15 @@ class Study(Settings):
         description="instructions to compute with: all that a machine has, or those that every "
         "x86-64 server has, for the same bits on each; no part of what a network is",
     )
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(check_once)]
+    seeds: Annotated[
+        tuple[Seed, ...], Field(min_length=1, max_length=100), AfterValidator(check_once)
+    ]
     datasets: Annotated[
         dict[Annotated[str, one_of("dataset", DATASETS)], DatasetPlan], Field(min_length=1)
     ]
-    float_training: Recipe
+    float_training: Recipe | None = Field(
+        None, description="of the datasets that have none of their own"
+    )
     qat: Recipe = Field(description="fine-tuning of every quantized row and of float-tuned")
     device: Literal["cpu", "gpu-if-present"] = Field(
         "cpu", description="where networks are trained and searches run; the test is on the CPU"
@@ -140,32 +66,81 @@ class Study(Settings):
     boundary_layers: Literal["searched", "8-bit", "float"] = Field(
         description="first convolution and classifier: like the others, 8-bit uniform, or float"
     )
-    schemes: Candidates = Field(description="rows of one scheme and width")
-    candidates: Candidates = Field(description="what searches choose from")
-    searches: dict[Name, SearchPlan] = Field(description="rows of searched networks")
+    schemes: Schemes = Field(description="rows of one scheme and width")
+    candidates: Candidates | None = Field(
+        None, description="what searches choose from that have none of their own"
+    )
+    searches: Annotated[dict[Name, SearchPlan], Field(max_length=100)] = Field(
+        description="rows of searched networks"
+    )
     distillation: DistillationPlan | None = Field(
         None, description="how rows learn from the float network, and which"
     )
 
     @model_validator(mode="after")
-    def check_heads(self) -> "Study":
+    def check_shares(self) -> "Study":
+        if self.shares == self.study:
+            raise ValueError("shares: a study has its own networks anyway: remove the key")
+        return self
+
+    @model_validator(mode="after")
+    def check_size(self) -> "Study":
+        rows = 2 + sum(map(len, self.schemes.values()))
+        rows += sum(len(plan.budgets) * plan.draws for plan in self.searches.values())
+        rows += len(self.distillation.rows) if self.distillation else 0
+        if rows == 2:
+            raise ValueError("schemes and searches are empty: name a row to quantize")
+        networks = len(self.datasets) * len(self.seeds) * rows
+        if rows > MOST_ROWS or networks > MOST_NETWORKS:
+            raise ValueError(
+                f"{len(self.datasets)} datasets, {len(self.seeds)} seeds and {rows:,} rows make "
+                f"{networks:,} networks: at most {MOST_ROWS} rows and {MOST_NETWORKS:,} networks go"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_unheard(self) -> "Study":
+        """A setting that some part could have, and none takes from here."""
+        without = [name for name, plan in self.datasets.items() if not plan.float_training]
+        if without and not self.float_training:
+            raise ValueError(
+                f"key 'float_training' is missing: add it, {without[0]} has none of its own"
+            )
+        if self.float_training and not without:
+            raise ValueError(
+                "float_training: every dataset has one of its own, none takes this: remove it"
+            )
+        without = [name for name, plan in self.searches.items() if not plan.candidates]
+        if without and not self.candidates:
+            raise ValueError(
+                f"key 'candidates' is missing: add it, searches.{without[0]} has none of its own"
+            )
+        if self.candidates and not without:
+            raise ValueError("candidates: no row of searches chooses from them: remove the key")
+        return self
+
+    @model_validator(mode="after")
+    def check_networks(self) -> "Study":
         for name, plan in self.datasets.items():
-            if plan.network.width % plan.network.heads:
+            size, key = plan.network, f"datasets.{name}.network"
+            if size.width % size.heads:
                 raise ValueError(
-                    f"datasets.{name}.network.heads: {plan.network.heads} heads do not divide "
-                    f"width {plan.network.width}"
+                    f"{key}.heads: {size.heads} heads do not divide width {size.width}"
+                )
+            if size.weights > MOST_WEIGHTS:
+                raise ValueError(
+                    f"{key}: {size.weights / 1e6:,.0f} million weights are more than a machine "
+                    "trains: take a smaller width, depth or mlp_ratio"
                 )
         return self
 
     @model_validator(mode="after")
     def check_widths(self) -> "Study":
         plans = {"schemes": self.schemes, "candidates": self.candidates} | {
-            f"searches.{name}.candidates": plan.candidates
-            for name, plan in self.searches.items()
-            if plan.candidates
+            f"searches.{name}.candidates": plan.candidates for name, plan in self.searches.items()
         }
         for key, plan in plans.items():
-            for scheme, widths in plan.items():
+            for scheme, widths in (plan or {}).items():
                 possible = SCHEMES[scheme].widths
                 if wrong := [str(bits) for bits in widths if bits not in possible]:
                     raise ValueError(
@@ -178,7 +153,17 @@ class Study(Settings):
     def check_cells(self) -> "Study":
         names = [cell.name for cell in self.cells]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two rows are called {', '.join(twice)}: change one of them")
+            raise ValueError(f"two rows are called {twice[0]}: change one of them")
+        return self
+
+    @model_validator(mode="after")
+    def check_draws(self) -> "Study":
+        for name, plan in self.searches.items():
+            if plan.draws > 1 and max(self.seeds) >= SEED_DRAWS:
+                raise ValueError(
+                    f"searches.{name}.draws: draws of one seed could be those of another: take "
+                    f"seeds below {SEED_DRAWS}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -187,20 +172,30 @@ class Study(Settings):
         for name in self.distillation.rows if self.distillation else ():
             if name not in rows:
                 raise ValueError(
-                    f"distillation.rows: there is no row '{name}' to repeat: use some of "
-                    f"{', '.join(rows)}"
+                    f"distillation.rows: there is no row '{shortened(name, 40)}' to repeat: use "
+                    f"some of {shortened(', '.join(rows), 120)}"
                 )
         return self
 
     @model_validator(mode="after")
     def check_ablations(self) -> "Study":
         for name, plan in self.searches.items():
-            other = self.searches.get(plan.against) if plan.against else plan
+            if plan.against is None:
+                continue
+            other = self.searches.get(plan.against)
+            key = f"searches.{name}.against"
             if other is None or not set(plan.budgets) & set(other.budgets):
                 raise ValueError(
-                    f"searches.{name}.against: '{plan.against}' is no row of searches with a "
-                    "budget of this one"
+                    f"{key}: '{plan.against}' is no row of searches with a budget of this one"
                 )
+            if plan.draws != other.draws:
+                raise ValueError(
+                    f"{key}: '{plan.against}' has {other.draws} draws, this one {plan.draws}: give "
+                    "both as many"
+                )
+            same = {"budgets", "against"}
+            if plan.model_dump(exclude=same) == other.model_dump(exclude=same):
+                raise ValueError(f"{key}: '{plan.against}' differs in nothing from this one")
         return self
 
     @model_validator(mode="after")
@@ -208,22 +203,24 @@ class Study(Settings):
         for name, plan in self.searches.items():
             widths = [bits for each in self.candidates_of(name).values() for bits in each]
             for budget in plan.budgets:
-                if not widths or not min(widths) <= budget <= max(widths):
+                if not min(widths) <= budget <= max(widths):
                     raise ValueError(
                         f"searches.{name}.budgets: budget {budget:g} is out of reach, the "
-                        f"candidates allow {min(widths, default=0)} to {max(widths, default=0)} "
-                        "effective bits"
+                        f"candidates allow {min(widths)} to {max(widths)} effective bits"
                     )
         return self
 
-    def candidates_of(self, row: str) -> Candidates:
+    def candidates_of(self, row: str) -> Schemes:
         """What the search of that row chooses from."""
-        own = self.searches[row].candidates
-        return self.candidates if own is None else own
+        candidates = self.searches[row].candidates or self.candidates
+        assert candidates, "check_unheard"
+        return candidates
 
     def float_training_of(self, dataset: str) -> Recipe:
         """The recipe of a dataset's float networks."""
-        return self.datasets[dataset].float_training or self.float_training
+        recipe = self.datasets[dataset].float_training or self.float_training
+        assert recipe, "check_unheard"
+        return recipe
 
     def recordings_made_by(self, dataset: str) -> dict[str, Any]:
         """The settings that make the events of a dataset."""
@@ -304,21 +301,44 @@ class Study(Settings):
                     )
 
 
-def parse_study(config: Mapping[str, Any]) -> Study:
-    """Check a configuration. Raises UserError with one line that names every wrong key."""
-    study = checked(Study, config, "configuration")
+def parse_study(config: Any, source: str = "configuration") -> Study:
+    """Check what was read from `source`. Raises UserError with one line that names wrong keys."""
+    study = checked(Study, config, source)
+    datasets, searches = {}, {}
     for name, dataset in study.datasets.items():
-        checked(
-            _keywords_of(DATASETS[name]),
-            dataset.source,
-            "configuration",
-            "datasets",
-            name,
-            "source",
-        )
+        function = DATASETS[name]
+        keys = "datasets", name, "source"
+        found = checked(_keywords_of(function), dataset.source, source, *keys)
+        datasets[name] = dataset.model_copy(update={"source": _as_given(found)})
+        if "protocol_seed" in inspect.signature(function).parameters:
+            check_protocol(name, found.protocol, found.protocol_seed)  # type: ignore[attr-defined]
     for name, plan in study.searches.items():
-        checked(SEARCHES[plan.search], plan.settings, "configuration", "searches", name, "settings")
+        found = checked(SEARCHES[plan.search], plan.settings, source, "searches", name, "settings")
+        searches[name] = plan.model_copy(update={"settings": _as_given(found)})
+    study = study.model_copy(update={"datasets": datasets, "searches": searches})
+    _check_memory(study, source)
     return study
+
+
+def _as_given(settings: Settings) -> dict[str, Any]:
+    """The checked values of the keys that were given: a text "3" has become a number."""
+    return settings.model_dump(mode="json", exclude_unset=True)
+
+
+def _check_memory(study: Study, source: str) -> None:
+    """Raises UserError for tensors that no machine holds."""
+    for name, plan in study.datasets.items():
+        if not (size := extent(name, plan.source)):
+            continue
+        width, height = size.sensor
+        batch = max(study.float_training_of(name).batch_size, study.qat.batch_size)
+        recording = plan.framing.steps * plan.network.largest(height, width)
+        if recording > LARGEST[0] or recording * batch > LARGEST[1]:
+            raise UserError(
+                f"{source}: datasets.{name}: a tensor of {recording * batch:.2g} numbers for a "
+                f"batch of {batch}, {recording:.2g} for a recording, fits no machine: take more "
+                "pools, a smaller width, fewer steps or a smaller batch_size"
+            )
 
 
 def _keywords_of(function: Callable[..., Any]) -> type[Settings]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from hetspike.augmentation import augment, mix
-from hetspike.config import Augmentation, Distillation, Recipe
+from hetspike.config import Augmentation, Distillation, Recipe, Schedule
 from hetspike.contract import batch_sizes, check, check_learning, device_of
 from hetspike.errors import UserError, during
 from hetspike.finite import check_numbers, check_pass, not_finite_logits, numbers_of
@@ -25,7 +25,7 @@ from hetspike.samples import Samples, at_once
 FUSED = torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
-def rate_at(progress: float, recipe: Recipe) -> float:
+def rate_at(progress: float, recipe: Schedule) -> float:
     """Learning rate after `progress` epochs: linear warm-up, cosine to the final rate, cooldown."""
     low, high = recipe.final_learning_rate, recipe.learning_rate
     if progress < recipe.warmup_epochs:
@@ -35,13 +35,13 @@ def rate_at(progress: float, recipe: Recipe) -> float:
     return low + (high - low) * (1 + math.cos(math.pi * past)) / 2
 
 
-def set_rate(optimizer: torch.optim.Optimizer, progress: float, recipe: Recipe) -> None:
+def set_rate(optimizer: torch.optim.Optimizer, progress: float, recipe: Schedule) -> None:
     """Give every parameter the learning rate of this moment."""
     for group in optimizer.param_groups:
         group["lr"] = rate_at(progress, recipe)
 
 
-def adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+def adamw(model: nn.Module, recipe: Schedule) -> torch.optim.AdamW:
     """AdamW that decays weights (two dimensions or more) and leaves everything else free."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [

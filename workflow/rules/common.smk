@@ -1,6 +1,7 @@
 # Names that every rule file uses, and the only functions of the workflow.
 
 import ast
+import atexit
 import json
 import os
 import re
@@ -11,6 +12,9 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
+from snakemake.common import configfile
+
+from hetspike.documents import read_mapping
 from hetspike.errors import UserError
 from hetspike.events import DATASETS as KNOWN_DATASETS
 from hetspike.events import published
@@ -49,8 +53,36 @@ def check_writable(folder):
         )
 
 
+def check_read_as_data():
+    """That no configuration has been run as a program, and none is left unheard."""
+    if configfile._load_configfile.__module__ != "snakemake_report_plugin_hetspike":
+        raise UserError(
+            "Snakemake found no plugin of hetspike, without which it runs Python in "
+            "configurations: set up with `make setup`, or `pip install --no-deps -e .`"
+        )
+    for option, *others in (("--configfile", "--configfiles"), ("--config", "-C")):
+        given = [each.partition("=")[0] for each in sys.argv]
+        if sum(given.count(name) for name in (option, *others)) > 1:
+            raise UserError(
+                f"{option} is given twice, of which Snakemake hears the last: name all after one"
+            )
+
+
+def check_shares():
+    """That the study whose files are shared is one that there is."""
+    places = PROJECT / f"config/{STUDY.shares}.yaml", Path("results") / STUDY.shares
+    if not any(map(Path.exists, places)):
+        raise UserError(
+            f"configuration: shares: there is neither {' nor '.join(map(str, places))}: name a "
+            "study that is there"
+        )
+
+
 try:
+    check_read_as_data()
     STUDY = parse_study(config)
+    if STUDY.shares:
+        check_shares()
     RESULTS = Path("results") / STUDY.study
     check_writable(RESULTS)
 except UserError as error:
@@ -336,23 +368,32 @@ def configurations(wildcards):
 
 
 def show_estimate():
-    """What the study takes on this machine, above the list of its jobs."""
-    from hetspike.estimate import estimate
+    """What the jobs that a dry run has listed take on this machine: no others, so not what is done."""
+    from hetspike.estimate import Job, estimate
 
+    dag = workflow.dag
+    if dag is None or any(dag.needrun_jobs()):  # it ended early
+        return
+    listed = [
+        Job(job.rule.name, *map(job.wildcards_dict.get, ["dataset", "cell"], ["", ""]))
+        for job in dag.needrun_jobs(exclude_finished=False)
+    ]
     workers = workflow.resource_settings.cores or 1
     try:
-        table = estimate(STUDY, workers)
+        table = estimate(STUDY, listed, workers)
     except UserError as error:
-        sys.exit(f"hetspike: {error}")
-    device = "a GPU" if table["device"].eq("cuda").all() else f"{workers} cores"
-    known = table.dropna()
+        print(f"hetspike: {error}", file=sys.stderr, flush=True)
+        return
+    if table.empty:
+        print(f"{STUDY.study} on this machine: nothing is left to train or to test", flush=True)
+        return
+    device = "a GPU" if table["device"].eq("cuda").any() else f"{workers} cores"
     print(
-        f"{STUDY.study} on this machine, {device}: about {known['hours'].sum():,.1f} hours, "
-        f"{known['memory_gb'].max():.1f} GB of memory for the batch of a training, "
-        f"{known['disk_gb'].sum():.1f} GB of disk for frames",
+        f"{STUDY.study} on this machine, {device}: about {table['hours'].sum():,.1f} hours, "
+        f"{table['memory_gb'].fillna(0).max():.1f} GB of memory for the batch of a training, "
+        f"{table['disk_gb'].sum():.1f} GB of disk for frames",
         table.drop(columns="device").round(1).to_string(index=False, na_rep="unknown"),
         sep="\n",
-        end="\n\n",
         flush=True,
     )
 

@@ -14,12 +14,12 @@ from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from hetspike.config import checked
+from hetspike.documents import read
 from hetspike.drift import EXACT, Move, Tolerances, metrics_table, moves
 from hetspike.errors import UserError
 from hetspike.files import REMEDY, check
@@ -85,7 +85,7 @@ def tolerances(published: dict[str, bytes], found: dict[str, bytes], machine: st
     where = json.loads(published.get(machine, b'{"class": "not recorded"}'))
     print(f"\nPublished from another class of machine ({', '.join(where.values())}): ", end="")
     print(f"tolerances of {TOLERANCES}.")
-    return checked(Tolerances, yaml.safe_load(Path(TOLERANCES).read_text()), TOLERANCES)
+    return checked(Tolerances, read(TOLERANCES), TOLERANCES)
 
 
 def shown(moved: list[Move]) -> str:

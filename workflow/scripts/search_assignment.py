@@ -7,12 +7,11 @@ from jobs import job, write_json, write_settings
 from reading import network_of
 
 from hetspike.checkpoint import load_trained
+from hetspike.config import SEED_DRAWS
 from hetspike.effort import Effort
 from hetspike.quantizer import boundary_choices, choices
 from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
-
-APART = 1000  # more than there are seeds: draws of different seeds differ
 
 with job(snakemake) as say:
     with network_of(snakemake.input.float_network):
@@ -33,7 +32,7 @@ with job(snakemake) as say:
         train,
         space,
         settings=SEARCHES[wanted["name"]](**wanted["settings"]),
-        seed=int(snakemake.wildcards.seed) + APART * wanted["draw"],
+        seed=int(snakemake.wildcards.seed) + SEED_DRAWS * wanted["draw"],
         say=say,
     )
     write_json(snakemake.output.search, {"passes": effort.passes, "assignment": assignment})

@@ -1,7 +1,6 @@
 """All tables of a study, each as csv, Markdown and LaTeX, and its metrics for `dvc metrics`."""
 
 import pandas as pd
-import yaml
 from jobs import job, write_json, write_text
 from machine import machine_class
 from reading import read_json, read_table
@@ -17,6 +16,7 @@ from hetspike.costs import (
     order_table,
     size_table,
 )
+from hetspike.documents import read
 from hetspike.effort import training_passes
 from hetspike.names import FLOAT_TUNED
 from hetspike.present import TABLES
@@ -25,8 +25,7 @@ from hetspike.stats import significance_table
 from hetspike.tables import dataset_table, describe_datasets, metrics, results_table
 
 with job(snakemake) as say:
-    with open(snakemake.input.claims) as file:
-        claims = parse_claims(yaml.safe_load(file), snakemake.input.claims)
+    claims = parse_claims(read(snakemake.input.claims), snakemake.input.claims)
     predictions, layers, networks, events = (
         pd.concat(map(read_table, snakemake.input[name]), ignore_index=True)
         for name in ("predictions", "layers", "networks", "events")

@@ -15,8 +15,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt
+from pydantic import Field
 
+from hetspike.config import Folder, Seed
 from hetspike.errors import UserError
 from hetspike.events.archives import Archive
 from hetspike.events.recorded import CIFAR_CLASSES
@@ -46,11 +47,11 @@ STRAY = 0.15  # light of the room on the screen, of its white
 
 def orbit_cifar10(
     *,
-    folder: str,
+    folder: Folder,
     protocol: Protocol,
-    protocol_seed: NonNegativeInt | None = None,
+    protocol_seed: Seed | None = None,
     validation: Share,
-    seed: NonNegativeInt,
+    seed: Seed,
     per_class: Annotated[int, Field(gt=0, le=PER_CLASS)] = PER_CLASS,
     size: Literal[128, 64, 32] = 128,
 ) -> Splits:

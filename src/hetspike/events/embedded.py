@@ -18,8 +18,8 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import NonNegativeInt, PositiveInt
 
+from hetspike.config import Count, Seed
 from hetspike.errors import UserError
 from hetspike.events.recordings import SPLITS, Recordings, Splits
 from hetspike.events.simulator import Pixel, simulate
@@ -72,9 +72,7 @@ PHOTOS = {
 }
 
 
-def saccade_digits(
-    *, train: PositiveInt, validation: PositiveInt, test: PositiveInt, seed: NonNegativeInt
-) -> Splits:
+def saccade_digits(*, train: Count, validation: Count, test: Count, seed: Seed) -> Splits:
     """scikit-learn's 1,797 handwritten digits under three saccades; 300 ms, groups are images.
 
     Size, slant, angle, place and contrast are drawn per recording. The arguments are numbers of
@@ -121,9 +119,7 @@ def saccade_digits(
     )
 
 
-def gestures(
-    *, train: PositiveInt, validation: PositiveInt, test: PositiveInt, seed: NonNegativeInt
-) -> Splits:
+def gestures(*, train: Count, validation: Count, test: Count, seed: Seed) -> Splits:
     """A drawn figure performs the gestures of DVS128 Gesture; 600 ms, groups are subjects.
 
     Sides are the subject's: the right hand is seen on the left. Directions are the viewer's. Build,
@@ -152,9 +148,7 @@ def gestures(
     )
 
 
-def orbit_photos(
-    *, train: PositiveInt, validation: PositiveInt, test: PositiveInt, seed: NonNegativeInt
-) -> Splits:
+def orbit_photos(*, train: Count, validation: Count, test: Count, seed: Seed) -> Splits:
     """Crops of ten photographs on a circular orbit, run through twice; 300 ms, groups are regions.
 
     Each photograph is cut into regions; a crop never leaves its region as it moves. Place, angle,

@@ -20,12 +20,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field
 
+from hetspike.config import Folder, Seed
 from hetspike.errors import UserError
 from hetspike.events import formats
 from hetspike.events.archives import Archive, members
@@ -59,6 +60,7 @@ NMNIST_CLASSES = (
 NMNIST_MEMBER = re.compile(r"(?P<part>Train|Test)/(?P<digit>\d)/(?P<image>\d{5})\.bin", re.ASCII)
 TEST_GROUP = 100_000  # beyond every five-digit name: test image 7 is not training image 7
 
+Side = Annotated[int, Field(ge=16, le=240)]  # pixels: what four pools need, what the sensor has
 CALTECH_ARCHIVE, CALTECH_INNER = "N-Caltech101-archive.zip", "Caltech101.zip"
 CALTECH_SENSOR = (240, 180)
 CALTECH_MEMBER = re.compile(r"Caltech101/(?P<kind>[^/]+)/image_(?P<number>\d{1,5})\.bin", re.ASCII)
@@ -96,7 +98,7 @@ class Recording(NamedTuple):
     events: NDArray[np.void]  # [E] structured EVENT
 
 
-def nmnist(*, folder: str, validation: int) -> Splits:
+def nmnist(*, folder: Folder, validation: Annotated[int, Field(gt=0, lt=60_000)]) -> Splits:
     """N-MNIST, or a part of it [Orchard et al. 2015]: 34x34 pixels, a digit under three saccades.
 
     folder      where Train.zip and Test.zip lie, members named <part>/<digit>/<image>.bin
@@ -154,7 +156,7 @@ def _read(folder: Path, part: str) -> list[Recording]:
 
 
 def n_caltech101(
-    *, folder: str, protocol: Literal["first90"], validation: Share, size: PositiveInt = 128
+    *, folder: Folder, protocol: Literal["first90"], validation: Share, size: Side = 128
 ) -> Splits:
     """N-Caltech101 [Orchard et al. 2015]: photographs of objects under three saccades.
 
@@ -189,9 +191,9 @@ def n_caltech101(
 
 def cifar10_dvs(
     *,
-    folder: str,
+    folder: Folder,
     protocol: Protocol,
-    protocol_seed: NonNegativeInt | None = None,
+    protocol_seed: Seed | None = None,
     validation: Share,
 ) -> Splits:
     """CIFAR10-DVS [Li et al. 2017]: images of CIFAR-10 moving on a screen; 128x128 pixels.
@@ -241,7 +243,7 @@ def cifar10_dvs(
 
 
 def dvs_gesture(
-    *, folder: str, protocol: Literal["original-288", "preprocessed-264"], validation: Share
+    *, folder: Folder, protocol: Literal["original-288", "preprocessed-264"], validation: Share
 ) -> Splits:
     """DVS128 Gesture [Amir et al. 2017]: eleven gestures by 29 subjects; 128x128 pixels.
 

@@ -1,0 +1,186 @@
+"""Configuration files as data: YAML or JSON from anybody, read without running any of it.
+
+YAML is read by the core schema of its version 1.2, and `<<` as in 1.1: 010 is ten, and `yes`, 1:30
+and dates are texts. Refused, beside what is neither: a key that stands twice, since the first one
+would go unheard; a key that is no text, or one by which Snakemake runs a template; what is larger,
+or grows larger by its aliases, than any configuration.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hetspike.errors import UserError, shortened
+
+MOST_BYTES = 2**16  # four times the largest file here
+MOST_NODES = 2**15  # keys and values, each as often as aliases repeat it
+DEEPEST = 30  # mappings and lists inside each other
+ACTED_ON = ("__use_yte__", "pathvars")  # by Snakemake, before a study is checked
+
+
+class Reader(yaml.SafeLoader):
+    """PyYAML's safe loader with the core schema and its types alone."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.sizes: dict[yaml.Node, int] = {}  # of nodes that are complete, with all they hold
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        node = super().compose_node(parent, index)
+        if isinstance(node, yaml.CollectionNode):
+            pairs = isinstance(node, yaml.MappingNode)
+            inner = [each for pair in node.value for each in pair] if pairs else node.value
+            self.sizes[node] = 1 + sum(self.sizes.get(each, 1) for each in inner)
+            if self.sizes[node] > MOST_NODES:
+                raise _mistake(f"more than {MOST_NODES:,} values", node)
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _mistake("a key that is no text", key)
+        if twice := repeated([key.value for key, _ in node.value]):
+            raise _mistake(f"key '{shortened(twice)}' stands twice", node)
+        return node
+
+    def construct_integer(self, node: yaml.ScalarNode) -> int:
+        if len(node.value) > 100:
+            raise _mistake(f"a number of {len(node.value)} digits", node)
+        return int(node.value)
+
+
+TAG = "tag:yaml.org,2002:"
+Reader.yaml_implicit_resolvers = {}
+for name, first, pattern in (
+    ("bool", "tTfF", r"true|True|TRUE|false|False|FALSE"),
+    ("int", "-+0123456789", r"[-+]?[0-9]+"),
+    (
+        "float",
+        "-+0123456789.",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+    ),
+    ("null", ["~", "n", "N", ""], r"~|null|Null|NULL|"),
+    ("merge", "<", r"<<"),
+):
+    Reader.add_implicit_resolver(TAG + name, re.compile(rf"({pattern})\Z"), [*first])
+Reader.yaml_constructors = {
+    TAG + "str": Reader.construct_yaml_str,
+    TAG + "bool": Reader.construct_yaml_bool,
+    TAG + "int": Reader.construct_integer,
+    TAG + "float": Reader.construct_yaml_float,
+    TAG + "null": Reader.construct_yaml_null,
+    TAG + "seq": Reader.construct_yaml_seq,
+    TAG + "map": Reader.construct_yaml_map,
+    None: Reader.construct_undefined,
+}
+
+
+def read(path: str | Path) -> Any:
+    """What a file holds. Raises UserError with one line that names the file."""
+    source = shortened(str(path), 100)
+    try:
+        if not Path(path).is_file():  # a pipe would keep its reader waiting, /dev/zero busy
+            raise UserError(f"{source} is missing or no file: name a YAML or JSON file")
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{source} cannot be read: {reason}: name another file") from None
+    if len(data) > MOST_BYTES:
+        raise UserError(f"{source} has more than {MOST_BYTES:,} bytes: it is no configuration")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(f"{source} is not in UTF-8: save it as such") from None
+    return parse(text, source)
+
+
+def parse(text: str, source: str) -> Any:
+    """What a text says that is JSON or YAML. Raises UserError with one line that names `source`."""
+    try:
+        try:
+            content = json.loads(text, object_pairs_hook=_mapping)
+        except json.JSONDecodeError:
+            content = yaml.load(text, Reader)  # a safe loader
+        _check(content)
+    except yaml.YAMLError as error:
+        raise UserError(f"{source}: {_explain(error)}: correct it") from None
+    except RecursionError:
+        raise UserError(f"{source}: nested too deeply: it is no configuration") from None
+    except (ValueError, LookupError) as error:  # a value that its tag does not fit, for example
+        raise UserError(f"{source}: {shortened(str(error), 120)}: correct it") from None
+    return content
+
+
+def read_mapping(path: str | Path) -> dict[str, Any]:
+    """The keys and values of a file. Raises UserError as `read` does, and where it has no keys."""
+    content = read(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{shortened(str(path), 100)} has no keys: write `key: value` at its top")
+    return content
+
+
+def overrides(entries: Sequence[str]) -> dict[str, Any]:
+    """What texts `key=value` say on top of a file, the values as they would stand there.
+
+    Raises UserError for a key that is given twice, and for `{}`, which adds nothing to a mapping.
+
+    >>> overrides(["study=quick", "seeds=[0, 1]"])
+    {'study': 'quick', 'seeds': [0, 1]}
+    """
+    config: dict[str, Any] = {}
+    for entry in entries:
+        key, sign, text = entry.partition("=")
+        where = f"--config {shortened(key, 40)}"
+        if not (sign and key):
+            raise UserError(f"{where}: write KEY=VALUE")
+        if key in ACTED_ON:
+            raise UserError(f"{where} is Snakemake's own, and not for a study: remove it")
+        if key in config:
+            raise UserError(f"{where} is given twice: remove one")
+        config[key] = parse(text, where)
+        if config[key] == {}:
+            raise UserError(f"{where}={{}} adds nothing to what is there: give its keys")
+    return config
+
+
+def repeated(keys: list[str]) -> str | None:
+    """The first of them that stands there twice."""
+    return next((key for place, key in enumerate(keys) if key in keys[:place]), None)
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON."""
+    if twice := repeated([key for key, _ in pairs]):
+        raise ValueError(f"key '{shortened(twice)}' stands twice")
+    return dict(pairs)
+
+
+def _check(content: Any, depth: int = 0) -> None:
+    if depth > DEEPEST:  # or without end, where an alias stands inside what it names
+        raise RecursionError
+    if isinstance(content, dict):
+        for key in content:
+            if not isinstance(key, str):
+                raise ValueError(f"key {shortened(repr(key))} is no text")
+            if key in ACTED_ON:
+                raise ValueError(f"key '{key}' is Snakemake's own, and not for a study")
+    if isinstance(content, dict | list):
+        for each in content.values() if isinstance(content, dict) else content:
+            _check(each, depth + 1)
+
+
+def _mistake(what: str, node: yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
+
+
+def _explain(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or getattr(error, "reason", None) or "no YAML"
+    return (f"line {mark.line + 1}: " if mark else "") + shortened(str(what), 120)
