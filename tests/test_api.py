@@ -183,7 +183,9 @@ def test_measure_by_hand():
     # six weights of 3 bits and three scales of 16; 36 weights and three biases in float
     assert table["stored_bits"].tolist() == [6 * 3 + 3 * 16, (36 + 3) * 32, 0]
     assert table["bits_linear"].tolist() == [18, 36 * 32, 0]
-    assert table["macs"].tolist() == [2 * 3, 0, 0]  # two pixels meet three channels each
+    # two pixels meet three channels each, one of them to be multiplied
+    assert table["macs"].tolist() == [3, 0, 0]
+    assert table["acs"].tolist() == [3, 0, 0]
     # 4.6 pJ at each of 2 steps x 4 pixels x 6 weights, and no spike after that
     assert table["field"].tolist() == pytest.approx([4.6 * 48, 0, 0])
     assert (table["total"] == table["ops"] + table["memory"]).all()
@@ -216,6 +218,60 @@ def test_measuring_freezes_quantizers():
     assert (after["stored_bits"] - before["stored_bits"]).tolist() == [3 * 16, 0, 0]
 
 
+class Gated(nn.Module):
+    """Defined from back to front, with a transposed convolution, a softmax and a spare layer."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        super().__init__()
+        self.spare, self.head = nn.Linear(2, 2), nn.Linear(4, 3)
+        self.up, self.stem = nn.ConvTranspose2d(3, 1, 2, stride=2), nn.Conv2d(2, 3, 2, stride=2)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        x = self.up(self.stem(frames.flatten(0, 1))).flatten(1).softmax(1)
+        return self.head(x).unflatten(0, frames.shape[:2]).mean(0)
+
+
+def test_measure_leaves_nothing_out():
+    samples = recordings(4)
+    with pytest.warns(UserWarning) as warned:
+        table = measure(Gated(), samples, {"stem": Choice("uniform", 3)}).set_index("layer")
+    assert [str(each.message) for each in warned] == [
+        "layers that never ran: spare",
+        "not counted, and missing in every energy: Gated: softmax",
+    ]
+    assert list(table.index) == ["stem", "up", "head", "spare", "Gated: softmax"]
+    up = table.loc["up"]
+    # three channels on a kernel of four taps, in three steps, each of them multiplied
+    assert (up["weights"], up["numbers"], up["bits"], up["scheme"]) == (12, 1, 32, "float")
+    assert (up["dense"], up["macs"], up["acs"]) == (3 * 12, 3 * 12, 0)
+    assert up["ops"] == pytest.approx(4.6 * 36) and up["memory"] > 0
+    assert (table["stored_bits"] >= 0).all()
+    assert table.loc["Gated: softmax", list(ENERGY_VIEWS)].isna().all()
+    counted = table.drop("Gated: softmax")[["ops", "memory", "total"]]
+    assert (counted.sum() == table[["ops", "memory", "total"]].sum()).all()
+    # the stem is the first layer, whatever is defined before it
+    assert table.loc["stem", "field"] == pytest.approx(4.6 * table.loc["stem", "dense"])
+
+
+def test_boundary_layers_are_those_that_run_first_and_last():
+    model = Gated()  # defined: spare, head, up, stem
+    model.spare, model.stem = nn.Identity(), nn.Sequential(nn.Conv2d(2, 2, 1), model.stem)
+    eight, four = Choice("uniform", 8), Choice("uniform", 4)
+    for how, ends in (("8-bit", {"stem.0": eight, "head": eight}), ("float", {})):
+        # 4, 24 and 12 weights
+        budget = (16 * 8 + 24 * 4) / 40 if ends else 4.0
+        chosen = choose(
+            model,
+            recordings(4),
+            budget=budget,
+            candidates={"uniform": [4]},
+            method="random",
+            boundary_layers=how,
+        )
+        assert chosen == ends | {"stem.1": four}
+
+
 def test_measuring_an_unknown_layer_says_which_there_are():
     with pytest.raises(UserError, match="names layer 'conv1': the model has 0, 3"):
         measure(Keeping(), recordings(2), {"conv1": Choice("pot", 3)})
@@ -237,7 +293,8 @@ def test_integers_give_the_classes_and_operations_of_the_simulation():
         assert count.additions > 0
     first = operations[0]
     assert first.layer == "patch.stages.0.0"
-    assert first.multiplications == first.additions == pairs["patch.stages.0.0"]
+    assert first.additions == pairs["patch.stages.0.0"]
+    assert first.multiplications == table.set_index("layer").loc["patch.stages.0.0", "macs"] > 0
 
 
 class Samples64(Samples):

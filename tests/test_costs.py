@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 
 from hetspike import costs
-from hetspike.energy import ENERGY_VIEWS, NEURONS, PRODUCTS, SYNAPSES, energies
+from hetspike.energy import (
+    ENERGY_VIEWS,
+    NEURONS,
+    PRODUCTS,
+    SYNAPSES,
+    energies,
+    operations_of,
+)
 from hetspike.evaluate import Operation
 from hetspike.levels import Arithmetic
 
@@ -15,13 +22,13 @@ REFERENCE = "float-tuned"
 
 
 def network(scheme: str, bits: int, *, pairs: float = 100) -> list[Operation]:
-    """A first layer that sees counts, a head that sees spikes, attention and neurons."""
+    """A first layer that sees counts and spikes, a head, attention and neurons."""
     quantized = bits < 32
     return [
         Operation(
             *("first", SYNAPSES, scheme, bits, 20, 4, 16 if quantized else 32, 8),
             **{"inputs": 64, "active": 16, "not_binary": 8, "value_bits": 2},
-            **{"outputs": 10, "dense": 400, "macs": pairs},
+            **{"outputs": 10, "dense": 400, "macs": pairs / 2, "acs": pairs / 2},
         ),
         Operation(
             *("head", SYNAPSES, scheme, bits, 60, 2, 16 if quantized else 32, 32),
@@ -221,17 +228,17 @@ def test_orders_by_hand():
 @pytest.mark.parametrize(
     ("scheme", "bits", "first", "head"),
     [
-        ("float", 32, (100, 0, 100), (0, 0, 100)),
-        ("uniform", 4, (100, 0, 100), (0, 0, 100)),
-        ("pot", 4, (0, 100, 100), (0, 0, 100)),
+        ("float", 32, (50, 0, 100), (0, 0, 100)),
+        ("uniform", 4, (50, 0, 100), (0, 0, 100)),
+        ("pot", 4, (0, 50, 100), (0, 0, 100)),
         ("pot", 2, (0, 0, 100), (0, 0, 100)),
         ("binary", 1, (0, 0, 100), (0, 0, 100)),
-        ("apot", 4, (0, 200, 200), (0, 0, 100)),
+        ("apot", 4, (0, 100, 150), (0, 0, 100)),  # two shifts and additions
     ],
 )
 def test_operations_by_hand(scheme, bits, first, head):
     rows = pd.DataFrame(network(scheme, bits)).iterrows()
-    counted = [costs.operations_of(row) for _, row in rows]
+    counted = [operations_of(row) for _, row in rows]
     assert counted == [first, head, (0, 0, 10), (0, 0, 0)]
 
 
@@ -244,8 +251,9 @@ def test_integer_runs_by_hand(everything):
     assert pot["agreement_least"] == pytest.approx(98)
     assert pot["difference"] == pytest.approx(-0.5)  # + 1 and - 2 points
     assert pot["difference_most"] == pytest.approx(-2)
-    # 100 pairs in each of two layers and 10 products; twice the pairs with seed 1
-    assert tuple(pot[list(Arithmetic._fields)]) == (0, 150, 310)
+    # 100 pairs in each of two layers, half of them weighed in the first, and 10 products; twice the
+    # pairs with seed 1
+    assert tuple(pot[list(Arithmetic._fields)]) == (0, 75, 310)
 
 
 def test_layers_with_rates_and_energies(everything):

@@ -19,6 +19,7 @@ from hetspike.energy import (
     OTHER,
     PRODUCTS,
     SYNAPSES,
+    UNCOUNTED,
     access,
     accumulator_bits,
     add,
@@ -40,7 +41,7 @@ from hetspike.sizes import compression, effective_bits
 FIRST = Operation(
     *("first", SYNAPSES, "uniform", 4, 64, 8, 16, 16),
     **{"inputs": 100, "active": 20, "not_binary": 5, "value_bits": 3},
-    **{"outputs": 32, "dense": 400, "macs": 80},
+    **{"outputs": 32, "dense": 400, "macs": 20, "acs": 60},
 )
 SPIKES = Operation(
     *("spikes", SYNAPSES, "pot", 4, 128, 4, 16, 64),
@@ -49,7 +50,7 @@ SPIKES = Operation(
 INTEGERS = Operation(
     *("integers", SYNAPSES, "pot", 3, 32, 4, 16, 8),
     **{"inputs": 60, "active": 6, "not_binary": 2, "value_bits": 2},
-    **{"outputs": 4, "dense": 300, "macs": 24},
+    **{"outputs": 4, "dense": 300, "macs": 8, "acs": 16},
 )
 ATTENTION = Operation("attention", PRODUCTS, value_bits=5, acs=30)
 POTENTIALS = Operation("neurons", NEURONS, inputs=200, active=12, value_bits=1, outputs=50)
@@ -59,10 +60,11 @@ NETWORK = pd.DataFrame([FIRST, SPIKES, INTEGERS, ATTENTION, POTENTIALS, NORMS])
 
 @st.composite
 def synapses(draw: st.DrawFn) -> Operation:
-    """A quantized layer at any scheme and width; inputs are spikes or integers."""
+    """A quantized layer at any scheme and width; inputs are spikes, or integers among them."""
     scheme = draw(st.sampled_from(sorted(SCHEMES)))
     bits = draw(st.sampled_from(list(SCHEMES[scheme].widths)))
     pairs, binary = draw(st.integers(0, 10**6)), draw(st.booleans())
+    macs = 0 if binary else draw(st.integers(0, pairs))
     return Operation(
         *("layer", SYNAPSES, scheme, bits, draw(st.integers(1, 10**6)), 2, 16),
         fan_in=draw(st.integers(1, 4608)),
@@ -70,8 +72,8 @@ def synapses(draw: st.DrawFn) -> Operation:
         value_bits=1 if binary else draw(st.integers(1, 8)),
         outputs=draw(st.integers(1, 10**5)),
         dense=10**6,
-        macs=0 if binary else pairs,
-        acs=pairs if binary else 0,
+        macs=macs,
+        acs=pairs - macs,
     )
 
 
@@ -179,14 +181,56 @@ def test_field_by_hand():
 def test_ops_by_hand():
     assert list(energies(NETWORK)["ops"]) == pytest.approx(
         [
-            80 * (multiply(4, 3) + 0.003125 * 11),
+            20 * multiply(4, 3) + 80 * 0.003125 * 11,  # spikes are added as they are
             40 * 0.003125 * 14,
-            24 * (shift(3, 2) + 0.003125 * 9),  # exponents of 3 bits span 4; 4 + 2 + 3
+            8 * shift(3, 2) + 24 * 0.003125 * 9,  # exponents of 3 bits span 4; 4 + 2 + 3
             30 * 0.003125 * 5,
             0,
             0,
         ]
     )
+
+
+@given(synapses(), st.floats(0, 1))
+def test_an_input_of_1_is_never_dearer_than_one_that_is_weighed(operation, share):
+    spikes = int(share * operation.macs)
+    other = operation._replace(macs=operation.macs - spikes, acs=operation.acs + spikes)
+    for view in ENERGY_VIEWS.values():
+        of_integers, of_spikes = (
+            view(pd.Series({**each._asdict(), "first": True})) for each in (operation, other)
+        )
+        assert of_spikes <= of_integers * (1 + 1e-12)
+
+
+def test_products_of_integers_are_multiplied_and_those_with_a_spike_added():
+    # factors of at most 5 bits, as the largest sum; or in float
+    both = row_of(ATTENTION, macs=4, acs=26)
+    assert ops(both) == pytest.approx(4 * multiply(5, 5) + 30 * 0.003125 * 5)
+    in_float = row_of(ATTENTION, scheme="float", bits=32, macs=4, acs=26)
+    assert ops(in_float) == pytest.approx(3.7 * 4 + 0.9 * 30)
+
+
+def test_what_is_not_counted_has_no_energy_and_hides_none():
+    unknown = Operation("softmax", UNCOUNTED, inputs=9, macs=math.nan, acs=math.nan)
+    spent = energies(pd.DataFrame([unknown, *NETWORK.itertuples(index=False)]))
+    assert spent.iloc[0].isna().all()
+    pd.testing.assert_frame_equal(spent.iloc[1:].reset_index(drop=True), energies(NETWORK))
+
+
+def test_the_first_layer_is_the_first_row_of_synapses():
+    before = NETWORK.iloc[[3, 4, 0, 1, 2]]
+    assert list(energies(before)["field"]) == pytest.approx(
+        [0.9 * 30, 0, 4.6 * 400, 0.9 * 40, 0.9 * 24]
+    )
+
+
+def test_a_table_without_rows_has_no_energies():
+    assert energies(NETWORK.iloc[:0]).shape == (0, len(ENERGY_VIEWS))
+
+
+def test_weights_that_another_row_stores_are_read_from_a_memory_of_their_size():
+    own, others = row_of(SPIKES), row_of(SPIKES, weights=0, shared=128)
+    assert memory(others) == memory(own) > memory(row_of(SPIKES, weights=0))
 
 
 def test_integers_of_ternary_weights_are_added_only():
@@ -222,7 +266,9 @@ def test_layers_in_float_cost_what_float_costs():
     in_float = NETWORK.assign(scheme="float", bits=[32, 32, 32, 32, 0, 0])
     spent = energies(in_float)
     # 0.9 an addition, 3.7 more where inputs are no spikes
-    assert list(spent["ops"]) == pytest.approx([4.6 * 80, 0.9 * 40, 4.6 * 24, 0.9 * 30, 0, 0])
+    assert list(spent["ops"]) == pytest.approx(
+        [4.6 * 20 + 0.9 * 60, 0.9 * 40, 4.6 * 8 + 0.9 * 16, 0.9 * 30, 0, 0]
+    )
     wider = spent["memory"] - energies(NETWORK)["memory"]
     # weights of 32 bits from a memory as much larger
     assert wider.iloc[1] == pytest.approx(40 * (access(32, 128 * 4) - access(4, 128 / 2)))

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from hetspike.costs import operations_of
-from hetspike.energy import PRODUCTS, SYNAPSES
+from hetspike.counting import count
+from hetspike.energy import PRODUCTS, SYNAPSES, operations_of
 from hetspike.engine import BATCH, Engine, IntegerLayer
 from hetspike.errors import UserError
 from hetspike.evaluate import predict_and_count
@@ -183,7 +183,8 @@ def test_pairs_are_what_a_convolution_of_ones_sums(module, size):
     active = torch.rand(3, 2, *size) < 0.4
     layer = IntegerLayer(layer_of(Choice("pot", 3), tuple(module.weight.shape)), module)
     nn.init.ones_(module.weight), nn.init.zeros_(module.bias)
-    assert layer.pairs(active) == int(module(active.float()).sum()) > 0
+    sums = module(active.float())
+    assert count(active, layer.met(active.shape[1:], sums.shape[1:])) == int(sums.sum()) > 0
 
 
 def disturbed(network: dict) -> Spikformer:
@@ -257,7 +258,8 @@ def test_a_network_does_and_counts_what_the_simulation_does(size, changes, choic
     assert {name: tuple(numbers) for name, *numbers in counts} == expected
     # everything was reached: every layer, attention, and integers that are no spikes
     assert all(additions > 0 for *_, additions in expected.values())
-    assert rows.loc["blocks.0.fc1.0", "macs"] > 0
+    # beside spikes: in each of these both are met
+    assert (rows.loc[["patch.stages.0.0", "blocks.0.fc1.0"], ["macs", "acs"]] > 0).all(axis=None)
 
 
 def test_counts_and_classes_do_not_depend_on_the_batch():
@@ -272,7 +274,7 @@ def test_counts_and_classes_do_not_depend_on_the_batch():
 
 
 @pytest.mark.parametrize(
-    ("choice", "per_pair"),
+    ("choice", "per_pair"),  # of a count that is no spike
     [(("uniform", 3), (1, 0, 1)), (("pot", 3), (0, 1, 1)), (("apot", 4), (0, 2, 2)),
      (("binary", 1), (0, 0, 1)), (("uniform", 2), (0, 0, 1))],
 )  # fmt: skip
@@ -280,10 +282,11 @@ def test_operations_of_counts_and_of_spikes_by_hand(choice, per_pair):
     engine = Engine(packed_of(Choice(*choice)))
     frames = torch.zeros(2, 1, 2, 16, 16, dtype=torch.uint8)
     frames[0, 0, 0, 5, 5], frames[1, 0, 1, 0, 0] = 2, 1  # inside, and in a corner
-    # nine windows see the one and four the other, by two channels; over two recordings
-    pairs = (9 + 4) * 2 / 2
+    # nine windows see the 2 and four the 1, by two channels; over two recordings
+    weighed, pairs = 9 * 2 / 2, (9 + 4) * 2 / 2
+    multiplications, shifts, additions = (weighed * each for each in per_pair)
     _, counts = engine.run(frames)
-    assert counts[0] == ("patch.stages.0.0", *(pairs * each for each in per_pair))
+    assert counts[0] == ("patch.stages.0.0", multiplications, shifts, additions + pairs - weighed)
     frames[0] //= 2
     _, counts = engine.run(frames)  # single events are spikes: nothing is weighed
     assert counts[0] == ("patch.stages.0.0", 0, 0, pairs)

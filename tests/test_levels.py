@@ -143,5 +143,7 @@ def test_integers_are_the_levels_exactly_and_fit_into_the_aligned_bits(scheme, b
 )
 def test_arithmetic_by_hand(scheme, bits, of_an_integer):
     arithmetic = SCHEMES[scheme].arithmetic
-    assert arithmetic(bits, binary_input=False) == of_an_integer
-    assert arithmetic(bits, binary_input=True) == Arithmetic(0, 0, 1)  # a spike adds the weight
+    assert arithmetic(bits, macs=1, acs=0) == of_an_integer
+    assert arithmetic(bits, macs=0, acs=1) == Arithmetic(0, 0, 1)  # a spike adds the weight
+    multiplications, shifts, additions = of_an_integer
+    assert arithmetic(bits, macs=2, acs=3) == (2 * multiplications, 2 * shifts, 2 * additions + 3)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spikingjelly.activation_based import neuron
 from torch import nn
 
 from hetspike.errors import UserError
@@ -268,11 +269,46 @@ def test_freeze_computes_the_same_from_plain_weights():
 
 
 def test_boundary_layers():
-    model, four = tiny(), Choice("pot", 4)
-    assert set(single_scheme(model, four, boundary_choices(model, "searched"))) == {"0", "2", "4"}
-    eight = single_scheme(model, four, boundary_choices(model, "8-bit"))
+    model, four, frames = tiny(), Choice("pot", 4), torch.randn(5, 2, 3, 3)
+    searched, eight, in_float = (
+        single_scheme(model, four, boundary_choices(model, how, frames))
+        for how in ("searched", "8-bit", "float")
+    )
+    assert set(searched) == {"0", "2", "4"}
     assert eight == {"0": ("uniform", 8), "2": four, "4": ("uniform", 8)}
-    assert single_scheme(model, four, boundary_choices(model, "float")) == {"2": four}
+    assert in_float == {"2": four}
+
+
+class Backwards(nn.Module):
+    """Defined from back to front; the body runs twice, the spare layer never."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare, self.head = nn.Linear(3, 3), nn.Linear(3, 2)
+        self.body, self.neurons = nn.Linear(3, 3), neuron.LIFNode(step_mode="m")
+        self.stem = nn.Linear(4, 3)
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        x = self.neurons(self.norm(self.stem(frames).transpose(1, 2)).transpose(1, 2))
+        return self.head(self.body(self.body(x))).mean(0)
+
+
+def test_boundary_layers_are_those_that_run_first_and_last():
+    model, frames = Backwards().train(), torch.randn(2, 5, 4)
+    model(frames)  # its neurons keep potentials of another batch
+    before = {name: each.clone() for name, each in model.state_dict().items()}
+    random = torch.get_rng_state()
+    found = boundary_choices(model, "8-bit", frames[:, :1])
+    assert found == {"stem": ("uniform", 8), "head": ("uniform", 8)}
+    # nothing moved, and a training that follows draws the same
+    assert all(torch.equal(each, before[name]) for name, each in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), random) and model.training
+
+
+def test_a_network_without_layers_has_no_boundary():
+    with pytest.raises(UserError, match="no convolution or linear layer runs"):
+        boundary_choices(nn.Flatten(), "float", torch.ones(2, 1, 3))
 
 
 @pytest.mark.parametrize(

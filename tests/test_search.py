@@ -45,6 +45,7 @@ RECIPE = Recipe(
     label_smoothing=0.1,
 )
 LAYERS = ("first", "middle", "last")
+EXAMPLE = torch.ones(2, 1, 2, 4, 4)
 SETTINGS = {
     "random": Settings(),
     "sensitivity": SensitivitySettings(recordings=20, batch_size=4),
@@ -85,7 +86,7 @@ def data() -> Samples:
 
 def space(budget: float, boundary: str = "searched") -> Space:
     model = Tiny()
-    return Space.of(model, CANDIDATES, budget, boundary_choices(model, boundary))
+    return Space.of(model, CANDIDATES, budget, boundary_choices(model, boundary, EXAMPLE))
 
 
 def bits_of(assignment: dict[str, Choice]) -> float:
@@ -168,7 +169,7 @@ def test_search_keeps_the_budget_and_the_model(name, budget, training):
 @pytest.mark.parametrize("name", SEARCHES)
 def test_search_counts_fixed_layers(name):
     model = Tiny()
-    wanted = Space.of(model, CANDIDATES, 7.12, boundary_choices(model, "8-bit"))
+    wanted = Space.of(model, CANDIDATES, 7.12, boundary_choices(model, "8-bit", EXAMPLE))
     found = load(name)(model, data(), wanted, settings=SETTINGS[name], seed=1)
     assert found["first"] == found["last"] == ("uniform", 8)
     # (72 * 8 + 12 * 8 + 24 * 4) / 108 = 7.11

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import pandas as pd
+import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
@@ -17,7 +18,7 @@ from hetspike.contract import check, check_layers, check_weights, device_of
 from hetspike.energy import energies
 from hetspike.engine import Count, Engine
 from hetspike.errors import UserError
-from hetspike.evaluate import predict_and_count
+from hetspike.evaluate import Operation, predict_and_count
 from hetspike.packing import read
 from hetspike.quantizer import (
     Assignment,
@@ -56,7 +57,7 @@ def choose(
     candidates       what a layer may take, scheme -> widths in bits
     method           a name of `search.SEARCHES`
     settings         of that search, its class there; needed for dnas, which trains
-    boundary_layers  whether first and last layer are searched, at 8 bits, or left in float
+    boundary_layers  whether the layers that run first and last are searched, at 8 bits, or in float
 
     Raises UserError for an unknown method or scheme, settings that are not the method's, a budget
     that the candidates cannot keep, and a network or recordings that `contract` refuses.
@@ -77,7 +78,8 @@ def choose(
     model = _at_rest(model).to(device_of(train))
     check(model, train, "training recordings")
     check_layers(model, train)
-    boundary = boundary_choices(model, boundary_layers)
+    example, _ = train.batch(torch.arange(1))
+    boundary = boundary_choices(model, boundary_layers, example)
     space = Space.of(model, choices(candidates), budget, boundary)
     return load(method)(model, train, space, settings=settings, seed=seed)
 
@@ -87,7 +89,12 @@ def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.Da
 
     model       as `packing.unpack` leaves it; quantizers are frozen, batch norms that are still
                 there count as float numbers, in the row `other`
-    assignment  what the layers are stored as; layers that are not named are float
+    assignment  what the layers are stored as; layers that are not named are float, and so are all
+                weights outside of `nn.Conv1d`, `nn.Conv2d` and `nn.Linear`
+
+    Layers stand in the order of execution. An operation that is not counted, a softmax for example,
+    has a row of kind `uncounted` and no known energy (NaN), and a warning names it, as
+    one does a layer that never ran.
 
     Columns: those of `evaluate.Operation`, counted for a recording; stored_bits, weights, scales
     and biases together; and a column for each of `energy.ENERGY_VIEWS`, picojoules a recording
@@ -103,7 +110,7 @@ def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.Da
     model = _at_rest(model).to(device_of(samples))
     check(model, samples, labelled=False)
     _, operations = predict_and_count(model, samples, assignment)
-    table = pd.DataFrame(operations)
+    table = pd.DataFrame(operations, columns=Operation._fields)
     return table.assign(stored_bits=stored_bits(table)).join(energies(table))
 
 

@@ -14,17 +14,10 @@ from itertools import groupby
 
 import pandas as pd
 
-from hetspike.energy import ENERGY_VIEWS, SYNAPSES, as_int8, energies
+from hetspike.energy import ENERGY_VIEWS, as_int8, energies, operations_of
 from hetspike.levels import SCHEMES, Arithmetic
 from hetspike.names import INT8, INT8_VIEWS
-from hetspike.sizes import (
-    FLOAT_BITS,
-    compression,
-    effective_bits,
-    mac_bits,
-    model_bits,
-    stored_bits,
-)
+from hetspike.sizes import compression, effective_bits, mac_bits, model_bits, stored_bits
 
 SIZES = {
     "effective_bits": effective_bits,
@@ -145,18 +138,6 @@ def _ordered(ratios: pd.Series) -> str:
     best_first = printed.loc[printed.map(float).sort_values(ascending=False, kind="stable").index]
     places = groupby(best_first.index, key=best_first.get)
     return " > ".join(" = ".join(map(str, names)) for _, names in places)
-
-
-def operations_of(row: pd.Series) -> Arithmetic:
-    """Multiplications, shifts and additions a recording that the view `ops` charges a row for."""
-    pairs = row["macs"] + row["acs"]
-    if row["kind"] != SYNAPSES:
-        return Arithmetic(0, 0, pairs)
-    if row["bits"] == FLOAT_BITS:
-        return Arithmetic(row["macs"], 0, pairs)
-    scheme = SCHEMES[row["scheme"]]
-    each = scheme.arithmetic(int(row["bits"]), binary_input=not row["macs"])
-    return Arithmetic(*(pairs * n for n in each))
 
 
 def integer_table(layers: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:

@@ -21,14 +21,16 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 
-from hetspike.levels import SCHEMES
+from hetspike.levels import SCHEMES, Arithmetic
 from hetspike.sizes import FLOAT_BITS, NUMBER_BITS
 
 CONSTANTS = tomllib.loads(files("hetspike").joinpath("energy.toml").read_text())
 FLOAT_ADD, FLOAT_MULTIPLY = CONSTANTS["float32"]["add"], CONSTANTS["float32"]["multiply"]
 MEMORY = CONSTANTS["memory"]
-# kinds of rows: a layer's synapses, a module's products of spikes, a layer of neurons
+# kinds of rows: a layer's synapses, a module's products of activations, a layer of neurons, numbers
+# that are stored beside, and an operation whose cost is not known
 SYNAPSES, PRODUCTS, NEURONS, OTHER = "synapses", "attention", "neurons", "other"
+UNCOUNTED = "uncounted"
 
 
 def add(bits: float) -> float:
@@ -78,7 +80,7 @@ def accumulator_bits(row: pd.Series) -> int:
     """Width that no sum of this row can leave.
 
     Synapses: weights with their exponents aligned, times the largest input seen, times the
-    fan-in. Attention adds non-negative numbers: the width of the largest sum seen.
+    fan-in. Products of activations: the width of the largest sum seen.
     """
     if row["kind"] == PRODUCTS:
         return int(row["value_bits"])
@@ -95,37 +97,39 @@ def bits_linear(row: pd.Series) -> float:
 def field(row: pd.Series) -> float:
     """4.6 pJ a MAC + 0.9 pJ an AC, the usual model of spiking papers.
 
-    The layer that sees the frames multiplies at every place, unless they are spikes; every other
-    row accumulates where inputs are not zero, integers of the residual stream included.
+    The first layer, which sees the frames, multiplies at every place, unless they are spikes; every
+    other row accumulates where inputs are not zero, integers of the residual stream included.
     """
     if row["first"] and row["macs"]:
         return float((FLOAT_MULTIPLY + FLOAT_ADD) * row["dense"])
     return float(FLOAT_ADD * (row["macs"] + row["acs"]))
 
 
+def operations_of(row: pd.Series) -> Arithmetic:
+    """Multiplications, shifts and additions a recording that the view `ops` charges a row for."""
+    macs, acs = row["macs"], row["acs"]
+    if row["kind"] != SYNAPSES or row["bits"] == FLOAT_BITS:
+        return Arithmetic(macs, 0, macs + acs)
+    return SCHEMES[row["scheme"]].arithmetic(int(row["bits"]), macs=macs, acs=acs)
+
+
 def ops(row: pd.Series) -> float:
     """Additions at the accumulator's width, and what weighs inputs that are not spikes.
 
-    Attention's products of spikes are ANDs, whose cost beside the addition is left out. So are
-    the leaks of neurons, alike in all networks.
+    Products with a spike are ANDs, whose cost beside the addition is left out; factors of others
+    are at most as wide as the largest sum. The leaks of neurons, alike in all networks, are left
+    out, too.
     """
-    pairs = row["macs"] + row["acs"]
-    if not pairs:
+    each = operations_of(row)
+    if not each.additions:
         return 0.0
     if row["bits"] == FLOAT_BITS:
-        return float(FLOAT_ADD * pairs + FLOAT_MULTIPLY * row["macs"])
-    width = accumulator_bits(row)
-    if row["kind"] == PRODUCTS:
-        return float(add(width) * pairs)
+        return float(FLOAT_MULTIPLY * each.multiplications + FLOAT_ADD * each.additions)
     bits, value_bits = int(row["bits"]), int(row["value_bits"])
-    each = SCHEMES[row["scheme"]].arithmetic(bits, binary_input=not row["macs"])
     return float(
-        pairs
-        * (
-            each.multiplications * multiply(bits, value_bits)
-            + each.shifts * shift(bits, value_bits)
-            + each.additions * add(width)
-        )
+        each.multiplications * multiply(value_bits if row["kind"] == PRODUCTS else bits, value_bits)
+        + each.shifts * shift(bits, value_bits)
+        + each.additions * add(accumulator_bits(row))
     )
 
 
@@ -135,15 +139,15 @@ def memory(row: pd.Series) -> float:
     As Lemaire 2022 counts a spiking layer (section 3): every event is read once, every pair reads
     one weight and one potential and writes it back; every neuron's potential is read and written
     at every step, and every spike written once. Weights are read at their packed width, from a
-    memory that holds the layer's; all else in words of 32 bits, from one that holds the layer's
-    potentials or the recording's events. Attention's products and biases are left out.
+    memory that holds those of the layer; all else in words of 32 bits, from one that holds the
+    layer's potentials or the recording's events. Products of activations and biases are left out.
     """
     number, bytes_each = MEMORY["number"], MEMORY["number"] / 8
     pairs = row["macs"] + row["acs"]
     updates = row["inputs"] if row["kind"] == NEURONS else pairs
     return float(
         row["active"] * access(number, row["active"] * bytes_each)
-        + pairs * access(row["bits"], bits_linear(row) / 8)
+        + pairs * access(row["bits"], (row["weights"] + row["shared"]) * row["bits"] / 8)
         + 2 * updates * access(number, row["outputs"] * bytes_each)
     )
 
@@ -163,10 +167,18 @@ ENERGY_VIEWS: dict[str, Callable[[pd.Series], float]] = {
 
 
 def energies(layers: pd.DataFrame) -> pd.DataFrame:
-    """Energy of each row of one network's operations under each view, a column a view."""
-    rows = layers.assign(first=np.arange(len(layers)) == 0)
-    views = {view: rows.apply(each, axis=1) for view, each in ENERGY_VIEWS.items()}
-    return pd.DataFrame(views, index=layers.index)
+    """Energy of each row of one network's operations under each view, a column a view.
+
+    The first row of synapses is the first layer: rows stand in the order of execution. Of what is
+    not counted an energy is not known, NaN.
+    """
+    synapses = layers["kind"].eq(SYNAPSES)
+    rows = layers.assign(first=synapses & synapses.cumsum().eq(1))
+    counted = rows[rows["kind"].ne(UNCOUNTED)]
+    views = {
+        view: [each(row) for _, row in counted.iterrows()] for view, each in ENERGY_VIEWS.items()
+    }
+    return pd.DataFrame(views, index=counted.index, dtype=float).reindex(layers.index)
 
 
 def as_int8(layers: pd.DataFrame) -> pd.DataFrame:
@@ -179,7 +191,7 @@ def as_int8(layers: pd.DataFrame) -> pd.DataFrame:
     """
     weights = layers["kind"].eq(SYNAPSES) & layers["bits"].eq(FLOAT_BITS)
     products = layers["kind"].eq(PRODUCTS) & layers["bits"].eq(FLOAT_BITS)
-    scales = layers["weights"] // layers["fan_in"].clip(lower=1)
+    scales = (layers["weights"] + layers["shared"]) // layers["fan_in"].clip(lower=1)
     return layers.assign(
         scheme=layers["scheme"].mask(weights, "uniform").mask(products, ""),
         bits=layers["bits"].mask(weights, 8).mask(products, 0),

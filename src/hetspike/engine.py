@@ -12,7 +12,8 @@ becomes, with u = v / a, B = b / a and H = h / a in fixed point,
 so that no spike is multiplied and no potential scaled; where a is negative the levels change sign.
 a and b are short numbers, so a potential often meets its threshold exactly: H lies below h / a by
 what the roundings may have taken from u, and the neuron fires then as well.
-Multiplications are left where integers meet uniform weights, as the energy view `ops` charges them.
+Multiplications are left where integers above 1 meet uniform weights, as the energy view `ops`
+charges them.
 The classifier's accumulators are where integers end: logits are theirs, scaled by class.
 
 Sums run on floating-point units, which are exact on integers up to 2^24 or 2^53: the faster that
@@ -20,6 +21,7 @@ suffices for the largest sum is taken, and a sum beyond both is refused.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,6 +31,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv1d, conv2d, linear
 
 from hetspike.checkpoint import skeleton
+from hetspike.counting import count, weights_met
 from hetspike.errors import UserError
 from hetspike.frames import LARGEST_COUNT
 from hetspike.levels import SCHEMES
@@ -55,10 +58,10 @@ class Count(NamedTuple):
 
 @dataclass
 class Tally:
-    """Pairs of two values that are not zero and met, and whether a layer's inputs are spikes."""
+    """Pairs of two values that met: of a weight and an integer above 1, and all others."""
 
-    pairs: int = 0
-    spikes: bool = True
+    macs: int = 0
+    acs: int = 0
 
 
 class Fixed(NamedTuple):
@@ -129,22 +132,21 @@ class IntegerLayer:
             case nn.Conv1d(stride=stride, padding=padding):
                 return conv1d(x, levels, None, stride, padding).long()
 
-    def pairs(self, active: Tensor) -> int:
-        """How many weights the active inputs [B, C_in, ...] (bool) meet, by where they lie."""
-        outputs = self.module.weight.shape[0]
-        if isinstance(self.module, nn.Linear):
-            return int(active.sum()) * outputs
-        reached = active.sum((0, 1))  # [...]
-        for axis, size in enumerate(self.module.kernel_size):
-            stride, pad = self.module.stride[axis], int(self.module.padding[axis])
-            length = reached.shape[axis]
-            # by how many windows a place along this axis is covered
-            starts = torch.arange(-pad, length + pad - size + 1, stride)
-            places = torch.arange(length)
-            covered = (starts <= places[:, None]) & (places[:, None] < starts + size)
-            shape = [-1 if each == axis else 1 for each in range(reached.dim())]
-            reached = reached * covered.sum(1).view(shape)
-        return int(reached.sum()) * outputs
+    def met(self, inputs: Sequence[int], outputs: Sequence[int]) -> int | Tensor:
+        """How many weights an input meets, for the axes of one input and output [C, ...]."""
+        match self.module:
+            case nn.Linear(out_features=outputs_each):
+                return outputs_each
+            case nn.Conv1d() | nn.Conv2d():
+                return weights_met(
+                    inputs[1:],
+                    outputs[1:],
+                    self.module.weight.shape,
+                    stride=self.module.stride,
+                    padding=[int(each) for each in self.module.padding],
+                    dilation=self.module.dilation,
+                    groups=self.module.groups,
+                )
 
 
 class Engine:
@@ -191,11 +193,15 @@ class Engine:
 
     def _accumulate(self, module: nn.Module, x: Tensor, *, spike: int = 1) -> Tensor:
         """[T, B, C_in, ...] -> [T, B, C, ...], tallied; `spike` is the input that stands for 1."""
-        layer, tally = self.layers[module], self.tallies[module]
-        active = x != 0
-        tally.pairs += layer.pairs(active.flatten(0, 1))
-        tally.spikes &= bool((x[active] == spike).all())
-        return layer.accumulate(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        layer, tally, steps_and_batch = self.layers[module], self.tallies[module], x.shape[:2]
+        x = x.flatten(0, 1)
+        sums = layer.accumulate(x)
+        met = layer.met(x.shape[1:], sums.shape[1:])
+        active, weighed = x != 0, (x != 0) & (x != spike)
+        macs = count(weighed, met)
+        tally.macs += macs
+        tally.acs += count(active, met) - macs
+        return sums.unflatten(0, steps_and_batch)
 
     def spikes(self, stage: nn.Module, x: Tensor) -> Tensor:
         """A layer and its neurons; the batch norm between them is folded into both."""
@@ -231,16 +237,15 @@ class Engine:
         sums = (v @ met.transpose(-2, -1)).flatten(2, 3).long()
         # a spike of v is added wherever its token was met at all
         added = (v.sum(-2) * (met != 0).sum(-2)).sum(dtype=torch.float64)
-        self.tallies[attention].pairs += int(met.sum(dtype=torch.float64) + added)
+        self.tallies[attention].acs += int(met.sum(dtype=torch.float64) + added)
         lif, scale = attention.attention_lif, torch.tensor(ATTENTION_SCALE, dtype=torch.float64)
         fixed = fixed_point(scale, torch.zeros_like(scale), lif.v_threshold, EXACT[torch.float32])
         return self.spikes(attention.projection, self._fire(sums, lif, fixed))
 
     def _count(self, module: nn.Module, recordings: int) -> Count:
         tally, name = self.tallies[module], self.names[module]
-        pairs = tally.pairs / recordings
+        macs, acs = tally.macs / recordings, tally.acs / recordings
         if module not in self.layers:
-            return Count(f"{name}: attention", 0.0, 0.0, pairs)
-        choice = self.layers[module].choice
-        each = SCHEMES[choice.scheme].arithmetic(choice.bits, binary_input=tally.spikes)
-        return Count(name, *(pairs * n for n in each))
+            return Count(f"{name}: attention", 0.0, 0.0, acs)
+        scheme, bits = self.layers[module].choice
+        return Count(name, *SCHEMES[scheme].arithmetic(bits, macs=macs, acs=acs))

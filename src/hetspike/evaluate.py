@@ -1,51 +1,43 @@
-"""What a trained model does on the test split: its predictions and its measured operations.
-
-Pairs of an input and a weight are counted by SpikingJelly; what else the costs depend on (how many
-inputs are not zero, which are no spikes, how large they get) is seen by hooks on the same pass.
-"""
+"""What a trained model does on the test split: its predictions and its measured operations."""
 
 import math
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-import torch
-from spikingjelly.activation_based import neuron
-from spikingjelly.activation_based.op_counter import ACCounter, DispatchCounterMode
 from torch import Tensor, nn
 
-from hetspike.energy import NEURONS, OTHER, PRODUCTS, SYNAPSES
+from hetspike.counting import Seen, Weighed
+from hetspike.energy import NEURONS, OTHER, PRODUCTS, SYNAPSES, UNCOUNTED
 from hetspike.names import FLOAT
-from hetspike.quantizer import Assignment, quantizable_layers
+from hetspike.quantizer import Assignment, Choice, Synapses, quantizable_layers
 from hetspike.samples import Samples
 from hetspike.sizes import FLOAT_BITS, NUMBER_BITS
 from hetspike.train import logits_of
+from hetspike.watch import Watch
 
-aten = torch.ops.aten
-SYNAPTIC = {aten.convolution.default: 0, aten.mm.default: 0, aten.addmm.default: 1}  # op -> input
-ATTENTION = aten.bmm.default
-FINEST = 16  # bits after the point that an input may have
 BATCH = 150  # every operation passes through Python: fewer and larger ones
+IN_FLOAT = Choice(FLOAT, FLOAT_BITS)
 
 
 class Operation(NamedTuple):
-    """One row of the cost model, a layer's synapses, a module's attention or a layer of neurons.
+    """One row of the cost model: synapses, products of activations, neurons, or what is stored.
 
     What is counted is counted for a recording, over all T steps, as a mean over the recordings.
 
     scheme, bits  of the weights
-    weights       how many there are
+    weights       how many are stored
     numbers       what else is stored for the layer (scales, biases), number_bits each
     fan_in        inputs of one accumulator
-    inputs        values that come in; for neurons: updates of a potential
+    inputs        values that come in; for neurons: updates of a potential; uncounted: all there is
     active        inputs that are not zero; for neurons: spikes
     not_binary    inputs that are neither 0 nor 1
-    value_bits    width of the largest input; of attention: of its largest sum
+    value_bits    width of the largest input; of products: of their largest sum
     outputs       accumulators, or potentials, that are kept from step to step
-    dense         pairs of an input and a weight; 0 for attention
-    macs, acs     pairs whose input is not zero (of attention: whose two values are not), MACs
-                  where some input of the layer is neither 0 nor 1, ACs where all are
+    dense         pairs of an input and a weight; 0 for products
+    macs          pairs whose input is neither 0 nor 1; of products: whose two values are
+    acs           pairs whose input is 1; of products: all others whose two values are not 0
+    shared        weights that an earlier row stores
     """
 
     layer: str
@@ -64,81 +56,26 @@ class Operation(NamedTuple):
     dense: float = 0.0
     macs: float = 0.0
     acs: float = 0.0
+    shared: int = 0
 
 
-@dataclass
-class Seen:
-    """What passed a place of the network so far."""
-
-    values: int = 0
-    active: int = 0
-    not_binary: int = 0
-    largest: float = 0.0
-    fraction: int = 0  # bits after the point
-    outputs: int = 0
-
-    def look(self, x: Tensor, output: Tensor) -> None:
-        nonzero = int(x.count_nonzero())
-        others = nonzero - int((x == 1).count_nonzero())
-        self.values += x.numel()
-        self.active += nonzero
-        self.not_binary += others
-        self.outputs += output.numel()
-        if others:
-            self.largest = max(self.largest, float(x.abs().max()))
-            while self.fraction < FINEST and bool((x * 2**self.fraction).frac().any()):
-                self.fraction += 1
-        elif nonzero:
-            self.largest = max(self.largest, 1.0)
-
-    @property
-    def bits(self) -> int:
-        """Width of the largest value in fixed point, without a sign."""
-        return math.ceil(self.largest * 2**self.fraction).bit_length()
-
-
-class CounterMode(DispatchCounterMode):
-    """SpikingJelly's mode, which hands operations to counters, without those that none counts.
-
-    It writes down the name of each of these, which takes longer than most of them take to run: of
-    thousands in a batch only convolutions and products have a rule.
-    """
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: Any = None
-    ) -> Any:
-        if any(counter.has_rule(func) for counter in self.counters):
-            return super().__torch_dispatch__(func, types, args, kwargs)
-        return func(*args, **(kwargs or {}))
-
-
-class Pairs(ACCounter):
-    """SpikingJelly's count of what meets a weight, for inputs that are not zero.
-
-    Spikes or not: an integer counts once. Of attention's products it keeps the largest as well.
-    """
+class Stored:
+    """Which numbers of a network rows have counted so far: each is stored once."""
 
     def __init__(self) -> None:
-        super().__init__()
-        rules = ACCounter().rules
-        spikes = {op: _as_spikes(rules[op], at) for op, at in SYNAPTIC.items()}
-        self.rules = {**spikes, ATTENTION: _where_both_are_active}
-        self.largest: dict[str, int] = defaultdict(int)
+        self.counted: set[tuple[int, Choice]] = set()
 
-    def count(
-        self,
-        func: Any,
-        args: tuple,
-        kwargs: dict,
-        out: Any,
-        active_modules: set[nn.Module] | None = None,
-        parent_names: set[str] | None = None,
-    ) -> int:
-        if func is ATTENTION:
-            top = int(out.max())
-            for scope in parent_names or ():
-                self.largest[scope] = max(self.largest[scope], top)
-        return super().count(func, args, kwargs, out, active_modules, parent_names)
+    def add(self, numbers: Iterable[Tensor | None], choice: Choice = IN_FLOAT) -> int:
+        """How many of these no row has counted; what is stored in two ways is stored twice."""
+        found = {(id(each), choice): each.numel() for each in numbers if each is not None}
+        new = sum(count for key, count in found.items() if key not in self.counted)
+        self.counted |= found.keys()
+        return new
+
+    def left(self, numbers: Iterable[Tensor]) -> int:
+        """How many of these no row has counted in any way."""
+        counted = {number for number, _ in self.counted}
+        return sum(each.numel() for each in numbers if id(each) not in counted)
 
 
 def predict_and_count(
@@ -146,120 +83,112 @@ def predict_and_count(
 ) -> tuple[list[int], list[Operation]]:
     """Predicted classes [R] and the operations that they took, from one pass over the samples.
 
-    `model` holds plain weights (`packing.unpack`); `assignment` says what they are stored as.
-    Residual additions, pools and means are left out, as the field does.
+    `model` holds plain weights (`packing.unpack`); `assignment` says what they are stored as. Rows
+    of a kind stand in the order of execution. A layer that never ran stands behind the others, with
+    what it stores and no operation; a warning names it.
+
+    Residual additions, pools, means, batch norms and scaling by constants are left out, as the
+    field does. Any other operation that is not counted has a row of its own (`energy.UNCOUNTED`),
+    its counts NaN; a warning names it.
     """
-    pairs = Pairs()
-    layers = quantizable_layers(model)
-    neurons = {
-        name: each for name, each in model.named_modules() if isinstance(each, neuron.BaseNode)
-    }
-    seen: dict[str, Seen] = defaultdict(Seen)
-    hooks = [
-        layer.register_forward_hook(
-            lambda _, inputs, output, name=name: seen[name].look(inputs[0], output)
+    with Watch(model) as seen:
+        predictions = logits_of(model, samples, BATCH).argmax(1).tolist()
+    operations = list(_rows(model, seen, assignment, *samples.frames.shape[:2]))
+    if unused := [name for name in quantizable_layers(model) if name not in seen.weighed]:
+        warnings.warn(f"layers that never ran: {', '.join(unused)}", stacklevel=2)
+    if unknown := [row.layer for row in operations if row.kind == UNCOUNTED]:
+        warnings.warn(
+            f"not counted, and missing in every energy: {', '.join(unknown)}", stacklevel=2
         )
-        for name, layer in layers.items()
-    ]
-    hooks += [
-        each.register_forward_hook(
-            lambda _, inputs, output, name=name: seen[name].look(output, output)
-        )
-        for name, each in neurons.items()
-    ]
-    try:
-        with CounterMode([pairs]):
-            predictions = logits_of(model, samples, BATCH).argmax(1).tolist()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    recordings, steps = samples.frames.shape[:2]
-
-    counts = pairs.get_counts()
-
-    def scope(module: str) -> str:
-        return f"{type(model).__name__}.{module}"
-
-    def met(module: str, *ops: Any) -> float | None:
-        """Pairs a recording in these operations of a module; None where it has none."""
-        found = [count for op, count in counts.get(scope(module), {}).items() if op in ops]
-        return sum(found) / recordings if found else None
-
-    operations = []
-    for name, layer in layers.items():
-        passed = seen[name]
-        active_pairs = met(name, *SYNAPTIC)
-        assert active_pairs is not None, (
-            f"{name} never ran, or multiplies by an uncounted operation"
-        )
-        channels = layer.weight.shape[0]
-        quantized = name in assignment
-        scheme, bits = assignment.get(name, (FLOAT, FLOAT_BITS))
-        operations.append(
-            Operation(
-                layer=name,
-                kind=SYNAPSES,
-                scheme=scheme,
-                bits=bits,
-                weights=layer.weight.numel(),
-                numbers=channels * ((layer.bias is not None) + quantized),
-                number_bits=NUMBER_BITS if quantized else FLOAT_BITS,
-                fan_in=layer.weight.numel() // channels,
-                inputs=passed.values / recordings,
-                active=passed.active / recordings,
-                not_binary=passed.not_binary / recordings,
-                value_bits=passed.bits,
-                outputs=passed.outputs / recordings / steps,
-                dense=passed.outputs / recordings * (layer.weight.numel() // channels),
-                macs=active_pairs if passed.not_binary else 0.0,
-                acs=0.0 if passed.not_binary else active_pairs,
-            )
-        )
-    for name, module in model.named_modules():
-        multiplied = met(name, ATTENTION) if name else None
-        inside = [met(f"{name}.{child}", ATTENTION) for child, _ in module.named_children()]
-        if multiplied is not None and all(each is None for each in inside):
-            operations.append(
-                Operation(
-                    f"{name}: attention",
-                    PRODUCTS,
-                    *(("", 0) if assignment else (FLOAT, FLOAT_BITS)),
-                    value_bits=pairs.largest[scope(name)].bit_length(),
-                    acs=multiplied,
-                )
-            )
-    for name in neurons:
-        passed = seen[name]
-        operations.append(
-            Operation(
-                name,
-                NEURONS,
-                inputs=passed.values / recordings,
-                active=passed.active / recordings,
-                value_bits=1,
-                outputs=passed.outputs / recordings / steps,
-            )
-        )
-    inside_layers = sum(p.numel() for layer in layers.values() for p in layer.parameters())
-    if others := sum(p.numel() for p in model.parameters()) - inside_layers:
-        operations.append(Operation("other", OTHER, numbers=others, number_bits=FLOAT_BITS))
     return predictions, operations
 
 
-def _as_spikes(rule: Callable[..., int], position: int) -> Callable[..., int]:
-    """A counting rule that sees the operation's input as spikes: non-zero or not.
+def _rows(
+    model: nn.Module, seen: Watch, assignment: Assignment, recordings: int, steps: int
+) -> Iterator[Operation]:
+    """Synapses, products, neurons, what is not counted, and what is stored beside them."""
 
-    And weights that are never 0 or 1, since of two sets of spikes it would count the coincidences.
-    """
+    def called(module: str) -> str:
+        return module or type(model).__name__
 
-    def count(args: tuple, kwargs: dict, out: Any) -> int:
-        before, (x, weight, *others) = args[:position], args[position:]
-        return rule((*before, x != 0, torch.full_like(weight, 2.0), *others), kwargs, out)
+    layers, modules, stored = quantizable_layers(model), dict(model.named_modules()), Stored()
+    unused = {name: Weighed() for name in layers if name not in seen.weighed}
+    for name, passed in (seen.weighed | unused).items():
+        if name in layers:
+            row = _layer(layers[name], assignment.get(name), stored)
+        else:
+            row = _weights_in_float(modules[name], passed, seen.numbers, stored)
+        yield _passing(row, passed, recordings, steps)._replace(
+            layer=called(name),
+            not_binary=passed.not_binary / recordings,
+            value_bits=passed.bits,
+            dense=passed.dense / recordings,
+            macs=passed.macs / recordings,
+            acs=passed.acs / recordings,
+        )
+    for name, products in seen.multiplied.items():
+        yield Operation(
+            f"{called(name)}: attention",
+            PRODUCTS,
+            *(("", 0) if assignment and products.whole else IN_FLOAT),
+            value_bits=products.bits,
+            macs=products.macs / recordings,
+            acs=products.acs / recordings,
+        )
+    for name, spikes in seen.neurons.items():
+        row = Operation(called(name), NEURONS, value_bits=1)
+        yield _passing(row, spikes, recordings, steps)
+    for (name, operation), values in seen.uncounted.items():
+        row = Operation(f"{called(name)}: {operation}", UNCOUNTED, macs=math.nan, acs=math.nan)
+        yield row._replace(inputs=values / recordings)
+    if others := stored.left(model.parameters()):
+        yield Operation("other", OTHER, numbers=others, number_bits=FLOAT_BITS)
 
-    return count
+
+def _passing(row: Operation, passed: Seen, recordings: int, steps: int) -> Operation:
+    """A row with what passed it in a recording; of outputs what is kept from step to step."""
+    return row._replace(
+        inputs=passed.values / recordings,
+        active=passed.active / recordings,
+        outputs=passed.outputs / recordings / steps,
+    )
 
 
-def _where_both_are_active(args: tuple, kwargs: dict, out: Any) -> int:
-    """Pairs of two non-zero values in a batched product [B, M, K] @ [B, K, N]."""
-    left, right = args[0].ne(0), args[1].ne(0)
-    return int((left.sum(1) * right.sum(2)).sum())
+def _layer(layer: Synapses, choice: Choice | None, stored: Stored) -> Operation:
+    """What a convolution or linear layer stores; quantized, a scale a channel."""
+    form = Choice(*choice) if choice else IN_FLOAT
+    channels, size = layer.weight.shape[0], layer.weight.numel()
+    plain = layer._parameters.get("weight")  # None: made from others when it is asked for
+    weights = size if plain is None else stored.add([plain], form)
+    biases = stored.add([layer.bias], form)
+    stored.add(layer.parameters(), form)
+    return Operation(
+        "",
+        SYNAPSES,
+        *form,
+        weights=weights,
+        numbers=channels * ((layer.bias is not None) + 1) if choice else biases,
+        number_bits=NUMBER_BITS if choice else FLOAT_BITS,
+        fan_in=size // channels,
+        shared=size - weights,
+    )
+
+
+def _weights_in_float(
+    module: nn.Module, passed: Weighed, numbers: Mapping[str, Tensor], stored: Stored
+) -> Operation:
+    """What any other module stores that multiplies by weights, which no assignment names."""
+    used = [numbers[name] for name in sorted(passed.made_from)]
+    weights = stored.add(used)
+    return Operation(
+        "",
+        SYNAPSES,
+        *IN_FLOAT,
+        weights=weights + passed.constants,
+        numbers=stored.add(
+            p for name, p in module.named_parameters(recurse=False) if "bias" in name
+        ),
+        number_bits=FLOAT_BITS,
+        fan_in=passed.fan_in,
+        shared=sum(each.numel() for each in used) - weights,
+    )

@@ -43,11 +43,11 @@ class Levels(NamedTuple):
 
 
 class Arithmetic(NamedTuple):
-    """What it takes to weigh one input and to accumulate it."""
+    """What it takes to weigh inputs and to accumulate them."""
 
-    multiplications: int
-    shifts: int
-    additions: int
+    multiplications: float
+    shifts: float
+    additions: float
 
 
 class Scheme(NamedTuple):
@@ -61,20 +61,20 @@ class Scheme(NamedTuple):
     widths: range
     terms: int | None = None
 
-    def arithmetic(self, bits: int, *, binary_input: bool) -> Arithmetic:
-        """Operations of one weight on one input: a spike adds the weight, an integer is weighed.
+    def arithmetic(self, bits: int, *, macs: float, acs: float) -> Arithmetic:
+        """Operations of so many pairs: a spike adds its weight (ACs), all else is weighed (MACs).
 
         Where all levels have one size there is nothing to weigh: it is added or subtracted.
 
-        >>> SCHEMES["pot"].arithmetic(4, binary_input=False)
-        Arithmetic(multiplications=0, shifts=1, additions=1)
+        >>> SCHEMES["pot"].arithmetic(4, macs=2, acs=3)
+        Arithmetic(multiplications=0, shifts=2, additions=5)
         """
         sizes = sum(magnitude > 0 for magnitude in self.levels(bits).magnitudes)
-        if binary_input or sizes == 1:
-            return Arithmetic(0, 0, 1)
+        if sizes == 1:
+            return Arithmetic(0, 0, macs + acs)
         if self.terms is None:
-            return Arithmetic(1, 0, 1)
-        return Arithmetic(0, self.terms, self.terms)
+            return Arithmetic(macs, 0, macs + acs)
+        return Arithmetic(0, self.terms * macs, self.terms * macs + acs)
 
 
 def nearest(magnitudes: list[float]) -> Levels:

@@ -23,6 +23,7 @@ from torch.nn.utils import parametrize
 from hetspike.errors import UserError, during, said
 from hetspike.finite import check_numbers
 from hetspike.levels import SCHEMES
+from hetspike.watch import Watch
 
 SMALLEST_SCALE = 1e-8
 NO_LEVEL = "no level is near it; train the network again"
@@ -171,17 +172,23 @@ def quantizable_layers(model: nn.Module) -> dict[str, Synapses]:
 
 
 def boundary_choices(
-    model: nn.Module, boundary_layers: Literal["searched", "8-bit", "float"]
+    model: nn.Module, boundary_layers: Literal["searched", "8-bit", "float"], example: Tensor
 ) -> dict[str, Choice | None]:
-    """First and last layer where they are kept out of a search: at 8 bits, or in float (None)."""
-    names = list(quantizable_layers(model))
-    match boundary_layers:
-        case "searched":
-            return {}
-        case "8-bit":
-            return dict.fromkeys((names[0], names[-1]), Choice("uniform", 8))
-        case "float":
-            return dict.fromkeys((names[0], names[-1]))
+    """First and last layer where they are kept out of a search: at 8 bits, or in float (None).
+
+    They are those that run first and last on frames [T, B, C, H, W], wherever they are defined.
+    """
+    if boundary_layers == "searched":
+        return {}
+    looked_at = copied(model).eval()
+    with torch.no_grad(), Watch(looked_at) as seen:
+        looked_at(example)
+    layers = quantizable_layers(model)
+    ran = {name: each.last for name, each in seen.weighed.items() if name in layers}
+    if not ran:
+        raise UserError("no convolution or linear layer runs: there is no first or last one")
+    choice = Choice("uniform", 8) if boundary_layers == "8-bit" else None
+    return dict.fromkeys((next(iter(ran)), max(ran, key=ran.__getitem__)), choice)
 
 
 def single_scheme(

@@ -12,10 +12,10 @@ NUMBER_BITS = 16  # of a scale or bias of a quantized layer in a packed file
 
 def _mean_bits(layers: pd.DataFrame, counts: str) -> float:
     """Bits of quantized weights, each layer by that column; those of float where there is none."""
-    quantized = layers[(layers["weights"] > 0) & (layers["bits"] < FLOAT_BITS)]
-    if quantized.empty:
+    quantized = layers[(layers["bits"] > 0) & (layers["bits"] < FLOAT_BITS)]
+    if not (total := quantized[counts].sum()):
         return float(FLOAT_BITS)
-    return float((quantized[counts] * quantized["bits"]).sum() / quantized[counts].sum())
+    return float((quantized[counts] * quantized["bits"]).sum() / total)
 
 
 def effective_bits(layers: pd.DataFrame) -> float:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from framed import read_samples
 from jobs import job, write_json, write_settings
 from reading import network_of
@@ -18,12 +19,13 @@ with job(snakemake) as say:
         network, _ = load_trained(Path(snakemake.input.float_network).read_bytes())
     train = read_samples(snakemake.input.train, snakemake.resources.gpu)
     network.to(train.device)
+    example, _ = train.batch(torch.arange(1))
     wanted = snakemake.params.search
     space = Space.of(
         network,
         choices(wanted["candidates"]),
         wanted["budget"],
-        boundary_choices(network, snakemake.params.boundary_layers),
+        boundary_choices(network, snakemake.params.boundary_layers, example),
     )
     effort = Effort()
     effort.watch(network)

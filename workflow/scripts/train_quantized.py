@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+from framed import read_samples
 from jobs import job
 from reading import network_of, read_json
 from training import train_network
@@ -15,7 +17,8 @@ with job(snakemake) as say:
         network, about = load_trained(Path(snakemake.input.float_network).read_bytes())
     assignment = {}
     if snakemake.params.choice:
-        boundary = boundary_choices(network, snakemake.params.boundary_layers)
+        example, _ = read_samples(snakemake.input.train).batch(torch.arange(1))
+        boundary = boundary_choices(network, snakemake.params.boundary_layers, example)
         assignment = single_scheme(network, Choice(*snakemake.params.choice), boundary)
     elif path := snakemake.input.get("search"):
         found = read_json(path, "assignment")["assignment"]
