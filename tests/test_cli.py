@@ -1,20 +1,21 @@
 """The command line as a user meets it: files in, files and lines out, mistakes in one line."""
 
 import json
+import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
-from hetspike.api import run
-from hetspike.checkpoint import load_trained
-from hetspike.cli import main
+from hetspike.api import check_counts, run
+from hetspike.checkpoint import load_trained, trained_bytes
+from hetspike.cli import _read_frames, main
 from hetspike.model import Spikformer
 from hetspike.packing import load_packed, pack, read
 from hetspike.quantizer import Choice, quantizable_layers, quantize
@@ -41,7 +42,7 @@ def write_trained(path: Path, **assignment: Choice) -> None:
     choices = dict.fromkeys(quantizable_layers(model), Choice("uniform", 3)) | assignment
     about = {"classes": CLASSES, "network": SIZE, "assignment": choices}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(quantize(model, choices).state_dict(), path, {"hetspike": json.dumps(about)})
+    path.write_bytes(trained_bytes(quantize(model, choices), about))
 
 
 def write_frames(path: Path, count: int = 12) -> torch.Tensor:
@@ -161,6 +162,29 @@ def broken(shipped) -> Path:
     np.savez(shipped / "labels.npz", frames=frames, labels=np.zeros(5, dtype=int))
     np.savez(shipped / "objects.npz", frames=np.array([None]))
     np.save(shipped / "array.npy", frames)
+    np.savez(shipped / "complex.npz", frames=frames.astype(np.complex64))
+    np.savez(shipped / "words.npz", frames=frames.astype("U1"))
+    np.savez(shipped / "dates.npz", frames=frames.astype("M8[s]"))
+    np.savez(shipped / "long.npz", frames=frames.astype(np.longdouble))
+    np.savez(shipped / "nan.npz", frames=frames * np.nan)
+    # what the array says of itself, and what there is of it
+    shape = (10**6, 10, 2, 200, 2000)
+    for name, said in {
+        "bomb": f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}",
+        "liar": "{'descr': '|u1', 'fortran_order': False, 'shape': (1000, 10, 2, 100, 100), }",
+        "beyond": "{'descr': '|u1', 'fortran_order': False, 'shape': (0, 10, 2, 9, 10**30), }",
+        "deep": "(" * 5000,
+    }.items():
+        with zipfile.ZipFile(shipped / f"{name}.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+            header = said.encode().ljust(9000)
+            size = len(header).to_bytes(2, "little")
+            archive.writestr("frames.npy", b"\x93NUMPY\1\0" + size + header + bytes(1000))
+    with zipfile.ZipFile(shipped / "bomb.zip", "w") as archive:
+        about = {"shape": [10**6, 10, 2, 200, 2000], "labels": [], "classes": ["a"]}
+        archive.writestr("about.json", json.dumps(about))
+    os.mkfifo(shipped / "pipe")
+    with (shipped / "huge").open("wb") as file:
+        file.truncate(2**40)  # no disk is as full as that
     archive = (shipped / "frames.npz").read_bytes()
     (shipped / "half.npz").write_bytes(archive[: len(archive) // 2])
     (shipped / "folder").mkdir()
@@ -171,12 +195,12 @@ TRAINED = "trained.safetensors"
 MISTAKES = {
     "inspect nowhere": "nowhere: No such file or directory: name a file that can be read",
     "inspect folder": "folder: Is a directory: name a file that can be read",
-    "inspect damaged": "damaged: the packed network is damaged (its checksum differs",
+    "inspect damaged": "damaged: the file is damaged (its checksum differs",
     "inspect short": "short: the file is cut short or damaged",
     "inspect empty": "empty: not a safetensors file",
     "inspect text": "text: not a safetensors file",
-    f"inspect {TRAINED}": f"{TRAINED}: no packed network of format 1: pack a trained one",
-    "run damaged frames.npz": "damaged: the packed network is damaged",
+    f"inspect {TRAINED}": f"{TRAINED}: no packed network, but a trained one: pack it",
+    "run damaged frames.npz": "damaged: the file is damaged",
     f"run {TRAINED} frames.npz": f"{TRAINED}: no packed network",
     "run net nowhere.npz": "nowhere.npz: No such file or directory: name a file that can be read",
     "run net net": "net: no frames, or damaged: give an npz with frames [R, T, 2, H, W]",
@@ -184,7 +208,28 @@ MISTAKES = {
     "run net array.npy": "array.npy: no frames, or damaged",
     "run net half.npz": "half.npz: no frames, or damaged",
     "run net other.npz": "other.npz: no frames, or damaged",
-    "run net objects.npz": "objects.npz: no frames, or damaged",
+    "run net objects.npz": "objects.npz: frames of type object: give whole numbers",
+    "run net complex.npz": "complex.npz: frames of type complex64: give whole numbers",
+    "run net words.npz": "words.npz: frames of type <U1: give whole numbers",
+    "run net dates.npz": "dates.npz: frames of type datetime64[s]: give whole numbers",
+    "run net long.npz": "long.npz: frames of type",
+    "run net nan.npz": "nan.npz: frames are no event counts: give whole numbers",
+    "run net bomb.npz": "bomb.npz: frames of 8,000,000,000,000 bytes, more than 2,147,483,648",
+    "run net liar.npz": "liar.npz: no frames, or damaged",
+    "run net beyond.npz": "beyond.npz: no frames, or damaged",
+    "run net deep.npz": "deep.npz: no frames, or damaged",
+    "run net bomb.zip": "bomb.zip: ",
+    "run net pipe": "pipe: no regular file: name one that can be read",
+    "run net folder": "folder: Is a directory: name a file that can be read",
+    "run /dev/zero frames.npz": "/dev/zero: no regular file: name one that can be read",
+    "inspect pipe": "pipe: no regular file: name one that can be read",
+    "inspect /dev/zero": "/dev/zero: no regular file: name one that can be read",
+    "inspect huge": "huge: 1,099,511,627,776 bytes, more than the 268,435,456 of a network",
+    "inspect \udcff": "\udcff: No such file or directory: name a file that can be read",
+    f"pack {TRAINED} /dev/null --frames frames.npz": "/dev/null: no regular file: name another",
+    f"pack {TRAINED} pipe --frames frames.npz": "pipe: no regular file: name another to write",
+    f"pack {TRAINED} . --frames frames.npz": ".: Is a directory: name a file that can be written",
+    f"pack pipe out --frames {TRAINED}": "pipe: no regular file: name one that can be read",
     "run net mono.npz": "mono.npz: frames of shape [12, 3, 1, 8, 8]: the network takes [R, T, 2, H",
     "run net halves.npz": "halves.npz: frames are no event counts: give whole numbers",
     "run net labels.npz": "labels.npz: [5] labels for 12 recordings: give one each",
@@ -198,7 +243,9 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("line", MISTAKES)
-def test_a_mistake_ends_in_one_line_and_leaves_nothing_behind(broken, line, monkeypatch, capsys):
+def test_a_mistake_ends_in_one_line_and_leaves_nothing_behind(
+    broken, line, monkeypatch, capsys, tried
+):
     monkeypatch.chdir(broken)
     before = sorted(broken.iterdir())
     with pytest.raises(SystemExit) as end:  # with a text it goes to stderr, and the exit code is 1
@@ -207,6 +254,36 @@ def test_a_mistake_ends_in_one_line_and_leaves_nothing_behind(broken, line, monk
     assert message.startswith(f"hetspike: {MISTAKES[line]}") and "\n" not in message
     assert capsys.readouterr().out == ""
     assert sorted(broken.iterdir()) == before
+    tried("`hetspike pack`, `inspect` and `run`", "a wrong file or name", refused=1)
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "<u2", ">u2", ">i4", "u4", "u8", "i8", "f2", ">f8"])
+def test_counts_of_every_type_are_the_same_counts(shipped, tmp_path, dtype):
+    frames = np.load(shipped / "frames.npz")["frames"]
+    frames = frames > 0 if dtype == "?" else frames
+    np.savez(tmp_path / "as.npz", frames=frames.astype(dtype), labels=np.zeros(12, dtype))
+    found, labels = _read_frames(tmp_path / "as.npz")
+    check_counts(found, Spikformer(CLASSES, **SIZE))
+    assert torch.equal(found.float(), torch.from_numpy(frames).float())
+    assert labels is not None and labels.shape == (12,)
+
+
+def test_words_that_a_terminal_cannot_show_are_escaped(shipped, tmp_path):
+    done = subprocess.run(
+        [COMMAND, "pack", shipped / TRAINED, b"\xff", "--frames", shipped / "frames.npz"],
+        cwd=tmp_path,
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"\\udcff: ")
+
+
+def test_an_output_that_is_full_ends_in_one_line(shipped):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [COMMAND, "inspect", "net"], cwd=shipped, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "hetspike: No space left on device\n")
 
 
 def test_a_mistake_has_exit_code_1_and_no_traceback(broken):
@@ -224,7 +301,11 @@ def test_a_file_that_stands_is_replaced_only_by_a_whole_one(broken, monkeypatch,
     assert old.read_text() == "old"
     main(["pack", TRAINED, *rest])
     assert old.read_bytes() == Path("net").read_bytes()
-    assert capsys.readouterr().out.startswith(f"old: {old.stat().st_size:,} bytes, 3.0")
+    told = capsys.readouterr().out
+    assert told.startswith(f"old: {old.stat().st_size:,} bytes, 3.0")
+    same, recordings = read(old.read_bytes()).header.agreement
+    assert 0 < same <= recordings == 8
+    assert f"\nagrees with the trained network on {same} of 8 example recordings\n" in told
 
 
 def test_a_full_disk_leaves_the_old_file_alone(broken, monkeypatch):

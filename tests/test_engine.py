@@ -1,6 +1,7 @@
 """Integers against plain Python fractions, and against the simulation in double precision."""
 
 from fractions import Fraction
+from functools import cache
 from itertools import product
 
 import pandas as pd
@@ -17,7 +18,7 @@ from hetspike.errors import UserError
 from hetspike.evaluate import predict_and_count
 from hetspike.levels import SCHEMES
 from hetspike.model import Spikformer
-from hetspike.packing import Packed, PackedLayer, load_packed, pack
+from hetspike.packing import Packed, PackedLayer, load_packed, pack, read
 from hetspike.quantizer import Choice, quantizable_layers, quantize
 from hetspike.samples import Samples
 from hetspike.train import logits_of
@@ -41,6 +42,14 @@ def layer_of(choice: Choice, shape: tuple[int, ...]) -> PackedLayer:
     )
 
 
+@cache
+def blank_file(choice: Choice) -> bytes:
+    """A packed Spikformer, all its layers of one kind, whatever its weights are."""
+    model = Spikformer(3, **NETWORK)
+    quantized = quantize(model, dict.fromkeys(quantizable_layers(model), choice))
+    return pack(quantized, torch.ones(1, 1, 2, 16, 16), classes=3, network=NETWORK)
+
+
 def packed_of(choice: Choice) -> Packed:
     """A Spikformer of random codes, all its layers of one kind."""
     shapes = {
@@ -48,7 +57,7 @@ def packed_of(choice: Choice) -> Packed:
         for name, layer in quantizable_layers(Spikformer(3, **NETWORK)).items()
     }
     layers = {name: layer_of(choice, shape) for name, shape in shapes.items()}
-    return Packed({"classes": 3, "network": NETWORK}, layers, {})
+    return read(blank_file(choice))._replace(layers=layers)
 
 
 def weights_of(layer: PackedLayer) -> list:

@@ -15,7 +15,7 @@ ORDER_IN_WORDS = """
     events.recordings events.published events.frozen events.simulator events.embedded
     events.archives events.formats events.splits events.recorded events.displayed events
     frames samples container model linear levels counting watch quantizer effort contract
-    checkpoint sizes energy packing engine history augmentation train
+    traits header checkpoint sizes energy codes folding packing engine history augmentation train
     search.space search.random search.sensitivity search.fisher search.dnas search
     evaluate stats comparison costs tables
     present.notation present.accuracy present.costs present.datasets present.forms present

@@ -136,7 +136,8 @@ def check_counts(frames: Tensor, model: nn.Module) -> None:
             f"frames of shape {list(frames.shape)}: the network takes [R, T, {channels}, H, W], "
             "at least one recording"
         )
-    if bool((frames < 0).any()) or not bool((frames == frames.long()).all()):
+    whole = not frames.is_floating_point() or bool((frames % 1 == 0).all())
+    if not whole or bool((frames < 0).any()):
         raise UserError("frames are no event counts: give whole numbers from 0 on")
 
 

@@ -1,44 +1,76 @@
-"""Trained Spikformers from the bytes of a file, quantizers included.
+"""Trained Spikformers as the bytes of a file, quantizers included.
 
-Training writes safetensors whose header says how to build the network again: `classes`, `network`
-(its size) and `assignment`.
+The header says how to build the network again: `classes`, `network` (its size) and `assignment`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load as tensors_of
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from hetspike.container import opened, said_by
+from hetspike.config import Network
 from hetspike.errors import UserError
+from hetspike.header import PackedHeader, TrainedHeader, header, read_as, write
 from hetspike.model import Spikformer
-from hetspike.quantizer import Choice, quantize
+from hetspike.quantizer import freeze, quantize
+from hetspike.traits import check_traits, traits
+
+DEFAULT_SIZE = {
+    name: value
+    for name, value in (Spikformer.__init__.__kwdefaults__ or {}).items()
+    if name in Network.model_fields
+}
 
 
-def skeleton(about: dict[str, Any]) -> Spikformer:
-    """An untrained network of the size that a header tells."""
-    try:
-        return Spikformer(about["classes"], **about["network"])
-    except (KeyError, TypeError):
+def skeleton(said: TrainedHeader | PackedHeader) -> Spikformer:
+    """The network that a header tells, without memory for its tensors: they are to be assigned."""
+    if said.classes is None or said.network is None:
         raise UserError(
             "the file does not hold a Spikformer of hetspike: unpack it into the module that it "
             "was packed from"
-        ) from None
+        )
+    with torch.device("meta"):
+        return Spikformer(said.classes, **said.network.model_dump())
+
+
+def trained_bytes(
+    network: nn.Module, about: Mapping[str, Any], tensors: dict[str, Tensor] | None = None
+) -> bytes:
+    """The file of a network as a training left it.
+
+    about    how to build it again: classes, network (its size), assignment
+    tensors  another state of it, of an earlier epoch for example
+
+    Raises UserError where the network is not the one that a header tells, and for tensors that are
+    not finite.
+    """
+    found = traits(freeze(network))
+    said = header(TrainedHeader, **about, traits=found)
+    check_traits(skeleton(said), found)
+    return write(said, network.state_dict() if tensors is None else tensors)
 
 
 def load_trained(data: bytes) -> tuple[nn.Module, dict[str, Any]]:
-    """The network that a training wrote, and how it was built: classes, network, assignment."""
-    about = said_by(opened(data)[0])
-    if "assignment" not in about:
-        raise UserError(
-            "no trained network, its header has no assignment: name one of results/<study>/networks"
-        )
-    about["assignment"] = {name: Choice(*each) for name, each in about["assignment"].items()}
-    network = quantize(skeleton(about), about["assignment"])
+    """The network that a training wrote, and how it was built: classes, network, assignment.
+
+    Raises UserError where the file is none of ours, damaged, or of another kind.
+    """
+    said, tensors = read_as(TrainedHeader, data)
+    about = said.model_dump(mode="json", include={"classes", "network"})
+    about["assignment"] = said.assignment
+    network: nn.Module = skeleton(said)
+    check_traits(network, said.traits)
+    weights = {
+        name.replace(".parametrizations.weight.original", ".weight"): each
+        for name, each in tensors.items()
+        if not name.endswith(".log_scale")
+    }
     try:
-        network.load_state_dict(tensors_of(data))
-    except (RuntimeError, SafetensorError):
+        network.load_state_dict(weights, assign=True)
+        network = quantize(network, said.assignment)
+        network.load_state_dict(tensors)
+    except RuntimeError:
         raise UserError(
             "the file does not hold the network that its header tells: train it again"
         ) from None

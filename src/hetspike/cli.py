@@ -1,16 +1,20 @@
 """The command line: pack a trained network, look into the file, run it on integers."""
 
 import argparse
+import errno
+import io
 import json
 import logging
-import math
 import os
+import stat
 import sys
-import zlib
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
-from zipfile import BadZipFile
+from tokenize import TokenError
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -19,7 +23,10 @@ from torch import Tensor
 
 from hetspike.api import check_counts, run
 from hetspike.checkpoint import load_trained
+from hetspike.codes import size_of
+from hetspike.container import LARGEST_FILE
 from hetspike.errors import UserError
+from hetspike.events.archives import DAMAGED
 from hetspike.files import beside
 from hetspike.names import FLOAT
 from hetspike.packing import EXAMPLES, Packed, load_packed, pack, read
@@ -28,6 +35,12 @@ from hetspike.sizes import NUMBER_BITS, compression, effective_bits, model_bits
 from hetspike.train import accuracy, logits_of
 
 FRAMES = "frames [R, T, 2, H, W] of event counts and, if known, labels [R]"
+NPY_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+UNKNOWN_TO_TORCH = {"b1": np.uint8, "u2": np.int32, "u4": np.int64, "u8": np.float64}
+LARGEST_FRAMES = 2**31  # bytes of an array; a dataset's test split takes a fraction of that
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,14 +71,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     # no GPU is nothing to warn of
     logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names are bytes, a terminal's words are not
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         given.do(given)
         sys.stdout.flush()
     except UserError as error:
-        sys.exit(f"hetspike: {error}")
-    except BrokenPipeError:  # who reads has seen enough, as `head` does
+        sys.exit(" ".join(f"hetspike: {error}".splitlines()))
+    except MemoryError:
+        sys.exit("hetspike: there is not enough memory: give fewer or smaller recordings")
+    except OSError as error:  # of what is printed; files have their own
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        # who reads may have seen enough, as `head` does
+        sys.exit(1 if isinstance(error, BrokenPipeError) else f"hetspike: {error.strerror}")
 
 
 def _pack(network: Path, out: Path, frames: Path) -> None:
@@ -79,8 +97,9 @@ def _pack(network: Path, out: Path, frames: Path) -> None:
     with _naming(network):
         packed = pack(model, example, network=about["network"], classes=about["classes"])
     _write(out, packed)
-    bits = effective_bits(stored(read(packed)))
-    print(f"{out}: {len(packed):,} bytes, {bits:.2f} effective bits")
+    content = read(packed)
+    print(f"{out}: {len(packed):,} bytes, {effective_bits(stored(content)):.2f} effective bits")
+    print(agreement(content))
 
 
 def _inspect(file: Path) -> None:
@@ -88,8 +107,9 @@ def _inspect(file: Path) -> None:
     with _naming(file):
         packed = read(data)
     for key, value in packed.about.items():
-        if key not in ("layers", "folded"):
+        if key not in ("layers", "folded", "traits", "agreement"):
             print(f"{key}: {json.dumps(value)}")
+    print(agreement(packed))
     table = stored(packed)
     print()
     print(table.drop(columns="number_bits").to_string(index=False))
@@ -120,6 +140,12 @@ def _run(file: Path, frames: Path) -> None:
         print(f"{name:<16}{total:,.0f} a recording")
 
 
+def agreement(packed: Packed) -> str:
+    """What became of the example's classes when scales and biases took 16 bits."""
+    same, recordings = packed.header.agreement
+    return f"agrees with the trained network on {same} of {recordings} example recordings"
+
+
 def stored(packed: Packed) -> pd.DataFrame:
     """What a file stores, a row per quantized layer and per other tensor.
 
@@ -128,7 +154,7 @@ def stored(packed: Packed) -> pd.DataFrame:
     rows = []
     for name, layer in packed.layers.items():
         weights, numbers = layer.magnitude.numel(), 2 * len(layer.scale)
-        size = math.ceil(weights * layer.choice.bits / 8) + numbers * NUMBER_BITS // 8
+        size = size_of(layer.magnitude.shape, layer.choice.bits) + numbers * NUMBER_BITS // 8
         rows.append((name, *layer.choice, weights, numbers, NUMBER_BITS, size))
     for name, each in packed.others.items():
         weights, numbers = (each.numel(), 0) if each.dim() > 1 else (0, each.numel())
@@ -141,14 +167,16 @@ def stored(packed: Packed) -> pd.DataFrame:
 def _read_frames(path: Path) -> tuple[Tensor, Tensor | None]:
     """Frames as they are stored, and labels [R] if there are any."""
     if path.suffix == ".zip":  # a study's own
-        with _reading(path), path.open("rb") as file:
+        with _reading(path) as file:
             stored = StoredFrames(file, str(path))
+        with _naming(path):
+            check_size("frames", stored.shape, np.dtype(np.uint8))
         return stored[:], stored.labels
     try:
-        with _reading(path), np.load(path) as arrays:
-            frames = torch.from_numpy(arrays["frames"])
-            labels = torch.from_numpy(arrays["labels"]) if "labels" in arrays else None
-    except (BadZipFile, zlib.error, EOFError, KeyError, TypeError, ValueError):
+        with _reading(path) as file, _naming(path), zipfile.ZipFile(file) as archive:
+            frames = _array(archive, "frames")
+            labels = _array(archive, "labels") if "labels.npy" in archive.namelist() else None
+    except (*DAMAGED, LookupError, TypeError, OverflowError, SyntaxError, TokenError):
         raise UserError(f"{path}: no frames, or damaged: give an npz with {FRAMES}") from None
     if labels is not None and labels.shape != frames.shape[:1]:
         raise UserError(
@@ -157,21 +185,52 @@ def _read_frames(path: Path) -> tuple[Tensor, Tensor | None]:
     return frames, labels
 
 
-def _content(path: Path) -> bytes:
-    with _reading(path):
-        return path.read_bytes()
+def _array(archive: zipfile.ZipFile, name: str) -> Tensor:
+    """Numbers of an npz, in a type that torch computes with; known by what they take beforehand."""
+    with archive.open(f"{name}.npy") as member:
+        shape, _, dtype = NPY_HEADERS[np.lib.format.read_magic(member)](member)
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise UserError(f"{name} of type {dtype}: give whole numbers")
+    check_size(name, shape, dtype)
+    with archive.open(f"{name}.npy") as member:
+        array = np.lib.format.read_array(member, allow_pickle=False)
+    known = UNKNOWN_TO_TORCH.get(dtype.str[1:], dtype.newbyteorder("="))
+    return torch.from_numpy(array.astype(known))
+
+
+def check_size(name: str, shape: Sequence[int], dtype: np.dtype) -> None:
+    """Raise UserError for an array that is too large to be read."""
+    if (size := prod(shape) * dtype.itemsize) > LARGEST_FRAMES:
+        raise UserError(f"{name} of {size:,} bytes, more than {LARGEST_FRAMES:,}: give fewer")
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(path: Path) -> Iterator[IO[bytes]]:
+    """A regular file, open. Others may have no end, or none yet."""
     try:
-        yield
+        # a pipe that nobody writes to is not waited for
+        at_once = lambda name, flags: os.open(name, flags | os.O_NONBLOCK)  # noqa: E731
+        with open(path, "rb", opener=at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UserError(f"{path}: no regular file: name one that can be read")
+            yield file
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}: name a file that can be read") from None
 
 
+def _content(path: Path) -> bytes:
+    with _reading(path) as file:
+        if (size := os.fstat(file.fileno()).st_size) > LARGEST_FILE:
+            raise UserError(f"{path}: {size:,} bytes, more than the {LARGEST_FILE:,} of a network")
+        return file.read(size)
+
+
 def _write(path: Path, data: bytes) -> None:
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path}: no regular file: name another to write")
         with beside(path) as part:
             part.write_bytes(data)
     except OSError as error:

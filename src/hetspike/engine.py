@@ -30,13 +30,13 @@ from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, conv2d, linear
 
-from hetspike.checkpoint import skeleton
 from hetspike.counting import count, weights_met
 from hetspike.errors import UserError
+from hetspike.folding import BatchNorm
 from hetspike.frames import LARGEST_COUNT
 from hetspike.levels import SCHEMES
 from hetspike.model import ATTENTION_SCALE, Block, SpikingSelfAttention
-from hetspike.packing import Packed, PackedLayer
+from hetspike.packing import Packed, PackedLayer, network_of
 from hetspike.quantizer import Synapses, quantizable_layers
 from hetspike.samples import StoredFrames, at_once
 
@@ -149,11 +149,27 @@ class IntegerLayer:
                 )
 
 
+def check_runnable(model: nn.Module) -> None:
+    """Raise UserError that names a module which integers do not run exactly."""
+    for name, module in model.named_modules():
+        if isinstance(module, BatchNorm):
+            raise UserError(f"batch norm {name} is in float: the engine runs networks without one")
+        if isinstance(module, neuron.BaseNode) and not (
+            type(module) is neuron.LIFNode
+            and (module.tau, module.decay_input, module.v_reset) == (2.0, True, 0.0)
+        ):
+            raise UserError(
+                f"neuron {name} is none that the engine runs: LIFNode with tau 2.0, decay_input "
+                "and v_reset 0.0, whose leak is one shift"
+            )
+
+
 class Engine:
     """The integer network of a packed file. Raises UserError where it is no such network."""
 
     def __init__(self, packed: Packed) -> None:
-        self.model = skeleton(packed.about)
+        self.model = network_of(packed)
+        check_runnable(self.model)
         synapses = quantizable_layers(self.model)
         if missing := [name for name in synapses if name not in packed.layers]:
             raise UserError(
@@ -214,7 +230,6 @@ class Engine:
     def _fire(self, sums: Tensor, lif: nn.Module, fixed: Fixed) -> Tensor:
         """Accumulators [T, B, C, ...] -> spikes, 0 or 1."""
         assert isinstance(lif, neuron.LIFNode)
-        assert lif.tau == 2.0 and lif.decay_input and lif.v_reset == 0.0, "the leak is one shift"
         potential = torch.zeros_like(sums[0])
         spikes = torch.empty_like(sums)
         for step, acc in enumerate(sums):

@@ -5,47 +5,48 @@ The container is safetensors, the tensors of a quantized layer of C channels and
     <layer>.codes   uint8 [ceil(n b / 8)]   b bits a weight in the order of the weight tensor, most
                                             significant bit first: the sign, then in b - 1 bits the
                                             index of the magnitude among the scheme's, ascending
-    <layer>.scale   float16 [C]             what a magnitude of 1 stands for, batch norm included
-    <layer>.bias    float16 [C]
+    <layer>.numbers float16 [2, C]          scales, what a magnitude of 1 stands for, and biases,
+                                            batch norm included in both
 
 so that uniform is stored as sign and magnitude, PoT as sign and exponent code (0 for zero), binary
 as its sign. Layers in float keep <layer>.weight and <layer>.bias as float32, and everything that is
-no synapse its own name. The header's key `hetspike` says in JSON what the file holds: `format`,
-`layers` (scheme, bits and shape of the quantized ones), `folded` (the batch norms that are gone),
-`digest` (SHA-256 of all the rest), and what the caller adds.
+no synapse its own name. `header.PackedHeader` is what the header says in JSON.
 """
 
 import copy
-import hashlib
 import json
-import math
+from collections.abc import Mapping
+from types import NoneType
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from safetensors.torch import load as tensors_of
-from safetensors.torch import save
-from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from hetspike.checkpoint import skeleton
-from hetspike.container import KEY, METADATA, opened, said_by
+from hetspike.checkpoint import DEFAULT_SIZE, skeleton
+from hetspike.codes import from_bits, size_of, to_bits
+from hetspike.container import check_finite
 from hetspike.errors import UserError
+from hetspike.folding import (
+    Affine,
+    BatchNorm,
+    affine,
+    answers,
+    batch_norms_after,
+    check_folded,
+    fold,
+    without,
+)
+from hetspike.header import PackedHeader, Stored, header, read_as, short, write
 from hetspike.levels import SCHEMES
+from hetspike.model import Spikformer
 from hetspike.quantizer import Choice, Quantizer, Synapses, freeze, quantizable_layers
+from hetspike.traits import check_traits, traits
 
-FORMAT = 1
 EXAMPLES = 8  # recordings are enough of an example for `pack`
-RESERVED = {"format", "layers", "folded", "digest"}
-BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
-
-
-class Affine(NamedTuple):
-    """What follows a layer's products, channel by channel: gain * x + shift, each [C]."""
-
-    gain: Tensor
-    shift: Tensor
+# by how much float16 may change a number: in proportion, and below what it resolves; a weight is up
+# to 127 scales
+ROUNDING, SMALLEST = 2.0**-10, 2.0**-18
 
 
 class PackedLayer(NamedTuple):
@@ -68,9 +69,15 @@ class PackedLayer(NamedTuple):
 class Packed(NamedTuple):
     """A file's content: its header, its quantized layers, and all other tensors by name."""
 
-    about: dict[str, Any]
+    header: PackedHeader
     layers: dict[str, PackedLayer]
     others: dict[str, Tensor]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """All that the file says, with what the caller of `pack` said among it."""
+        said = self.header.model_dump(mode="json")
+        return said | said.pop("about")
 
     @property
     def assignment(self) -> dict[str, Choice]:
@@ -83,125 +90,166 @@ class Packed(NamedTuple):
         return any(each.dim() > 1 for each in self.others.values())
 
 
-def batch_norms_after(model: nn.Module, example: Tensor) -> dict[str, str]:
-    """Layer -> the batch norm that takes its output as it is, seen on one forward pass.
+def pack(
+    model: nn.Module,
+    example: Tensor,
+    *,
+    network: Mapping[str, Any] | None = None,
+    classes: int | None = None,
+    **about: Any,
+) -> bytes:
+    """The file of a model with quantized layers, as `quantize` and a training left it.
 
-    example  input of the model, frames [T, B, C, H, W] for a Spikformer
+    example  one input of the model: on it, and on a busier one of its shape, the batch norms are
+             found, and with them folded the model must answer as before
+    network  size of a Spikformer of ours, which the file then builds again, with `classes`
+    about    what else the header shall say, JSON
+
+    Raises UserError where the file would not hold what the model computes.
     """
-    layers = quantizable_layers(model)
-    norms = {name: each for name, each in model.named_modules() if isinstance(each, BatchNorm)}
-    made: dict[int, tuple[str, Tensor]] = {}  # the tensors are kept: an id is not used again
-    after: dict[str, str] = {}
+    for name in PackedHeader.model_fields.keys() & about.keys():
+        raise UserError(f"the header says '{name}' itself: give what you say another name")
+    check_packable(model)
+    plain = _all_kept(freeze(model)).cpu()
+    example = example.detach().cpu().float()
+    wanted = answers(plain, example)
+    norms = batch_norms_after(plain, example)
+    # in double precision: what folding rounds away is no reason to refuse it
+    plain = plain.double()
+    affines = {
+        name: affine(layer, plain.get_submodule(norms[name]) if name in norms else None)
+        for name, layer in quantizable_layers(plain).items()
+    }
+    folded = copy.deepcopy(plain)
+    for name, layer in quantizable_layers(folded).items():
+        if name in norms:
+            fold(layer, affines[name])
+    without(folded, norms.values())
+    check_folded(plain, folded, example)
 
-    def remember(name: str, output: Tensor) -> None:
-        made[id(output)] = name, output
+    aliases = _aliases(folded)
+    tensors = {
+        name: each.float() if each.is_floating_point() else each
+        for name, each in folded.state_dict().items()
+        if name.rpartition(".")[0] not in aliases
+    }
+    stored: dict[str, Stored] = {}
+    for name, layer in quantizable_layers(model).items():
+        if quantizer := _quantizer(layer):
+            stored[name] = Stored(*quantizer.choice, tuple(tensors.pop(f"{name}.weight").shape))
+            tensors.pop(f"{name}.bias", None)
+            for part, each in _stored(layer, quantizer, affines[name]).items():
+                if f"{name}.{part}" in tensors:
+                    raise UserError(f"layer {name} has a tensor '{part}': give it another name")
+                tensors[f"{name}.{part}"] = each
+            if not tensors[f"{name}.numbers"].isfinite().all():
+                raise UserError(f"layer {name} has a scale or bias beyond the range of float16")
+    size = None if network is None else DEFAULT_SIZE | dict(network)
+    said = header(
+        PackedHeader,
+        **{"network": size, "classes": classes, "layers": stored, "about": _as_json(about)},
+        folded=sorted({*norms.values()}),
+        traits=traits(folded),
+        agreement=(0, 0),
+    )
+    packed = read(write(said, tensors))
+    unpacked = _filled(packed, plain.float())
+    _check_numbers(unpacked, folded)
+    if network is not None:
+        network_of(packed)
+    agreement = _agreement(answers(unpacked, example), wanted)
+    return write(said.model_copy(update={"agreement": agreement}), tensors)
 
-    def follow(name: str, x: Tensor) -> None:
-        layer, _ = made.get(id(x), ("", x))
-        if layer and layers[layer].weight.shape[0] == norms[name].num_features:
-            after[layer] = name
 
-    hooks = [
-        layer.register_forward_hook(lambda _, inputs, output, name=name: remember(name, output))
-        for name, layer in layers.items()
-    ] + [
-        norm.register_forward_pre_hook(lambda _, inputs, name=name: follow(name, inputs[0]))
-        for name, norm in norms.items()
-    ]
+def check_packable(model: nn.Module) -> None:
+    """Raise UserError that names a layer which a file does not hold as the network has it."""
+    for name, module in model.named_modules():
+        if parametrize.is_parametrized(module):
+            parts: Any = module.parametrizations
+            found = [type(each).__name__ for part in parts.values() for each in part]
+            if not _quantizer(module) or len(found) > 1:
+                raise UserError(
+                    f"layer {name} has the parametrizations {', '.join(found)}: a file holds the "
+                    "levels of one Quantizer; make what the others compute the layer's own with "
+                    "torch.nn.utils.parametrize.remove_parametrizations"
+                )
+        elif isinstance(module, Synapses | BatchNorm):
+            own = (module.weight, module.bias)
+            if not all(isinstance(each, nn.Parameter | NoneType) for each in own):
+                raise UserError(
+                    f"layer {name} computes its weight or bias from others before each pass: make "
+                    "it the layer's own, as torch.nn.utils.prune.remove does"
+                )
+    state = {}
+    for name, each in model.state_dict().items():
+        layer, parametrized, part = name.partition(".parametrizations.")
+        part = part.removesuffix(".original").rpartition(".")[2]
+        state[f"{layer}.{part}" if parametrized else name] = each
+    check_finite({name: each for name, each in state.items() if isinstance(each, Tensor)})
+
+
+def _quantizer(layer: Any) -> Quantizer | None:
+    """What quantizes a layer's weight, if anything does."""
+    if not parametrize.is_parametrized(layer, "weight"):
+        return None
+    first = layer.parametrizations.weight[0]
+    return first if isinstance(layer, Synapses) and isinstance(first, Quantizer) else None
+
+
+def _stored(layer: Any, quantizer: Quantizer, after: Affine) -> dict[str, Tensor]:
+    """The parts of a quantized layer in a file."""
+    original = layer.parametrizations.weight.original.detach()
+    negative, index = (each.cpu() for each in quantizer.codes(original))
+    scale = after.gain * quantizer.scale.detach().cpu()
+    return {
+        "codes": to_bits(negative, index, quantizer.choice.bits),
+        "numbers": torch.stack([scale, after.shift]).half(),
+    }
+
+
+def _as_json(about: dict[str, Any]) -> Any:
+    """What is said, as it will be read."""
     try:
-        _answers(model, example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return after
+        return json.loads(json.dumps(about, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"a header cannot say this in JSON: {error}") from None
 
 
-@torch.no_grad()
-def _answers(model: nn.Module, example: Tensor) -> Tensor:
-    """Output of the model in evaluation mode, from neurons at rest."""
-    was_training = model.training
-    functional.reset_net(model)
-    output = model.eval()(example)
-    functional.reset_net(model)
-    model.train(was_training)
-    return output
+def _check_numbers(unpacked: nn.Module, folded: nn.Module) -> None:
+    """Raise UserError that names a layer whose numbers in the file are not the network's."""
+    found = quantizable_layers(unpacked)
+    for name, layer in quantizable_layers(folded).items():
+        for part in ("weight", "bias"):
+            own, other = getattr(layer, part), getattr(found[name], part)
+            if own is None:  # the file's is 0 then
+                continue
+            if not bool(((own - other).abs() <= ROUNDING * own.abs() + SMALLEST).all()):
+                raise UserError(
+                    f"layer {name} would compute with other numbers than the network once packed: "
+                    "its quantizer does not say what it does"
+                )
 
 
-def _affine(layer: Synapses, norm: nn.Module | None) -> Affine:
-    """The layer's bias and the batch norm behind it as one gain and shift per channel."""
-    channels = layer.weight.new_ones(layer.weight.shape[0])
-    bias = 0 * channels if layer.bias is None else layer.bias.detach()
-    if norm is None:
-        return Affine(channels, bias)
-    assert isinstance(norm, BatchNorm)
-    if norm.running_mean is None or norm.running_var is None:
-        raise UserError("a batch norm without running statistics cannot be folded: track them")
-    gain = (norm.running_var + norm.eps).rsqrt()
-    if norm.affine:
-        gain = gain * norm.weight.detach()
-    shift = gain * (bias - norm.running_mean)
-    return Affine(gain, shift + norm.bias.detach() if norm.affine else shift)
+def _agreement(found: Tensor, wanted: Tensor) -> tuple[int, int]:
+    """On how many recordings two outputs [B, ...] are largest in one place, and of how many."""
+    first, second = (torch.atleast_2d(each).flatten(1).argmax(1) for each in (found, wanted))
+    alike = first == second
+    return int(alike.sum()), len(alike)
 
 
-def _folded(model: nn.Module, affines: dict[str, Affine], norms: dict[str, str]) -> nn.Module:
-    """A copy of a model of plain weights in which these layers do what their batch norms did."""
-    model = copy.deepcopy(model)
-    layers = quantizable_layers(model)
-    for name, (gain, shift) in affines.items():
-        layer = layers[name]
-        gain = gain.view(-1, *(1,) * (layer.weight.dim() - 1))
-        layer.weight = nn.Parameter(gain * layer.weight.detach())
-        if name in norms or layer.bias is not None:
-            layer.bias = nn.Parameter(shift)
-    for norm in norms.values():
-        model.set_submodule(norm, nn.Identity())
+def _all_kept(model: nn.Module) -> nn.Module:
+    """The model itself; its state has all buffers, also those that are made to be left out."""
+    for module in model.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            module.register_buffer(name, buffer)
     return model
 
 
-def pack(model: nn.Module, example: Tensor, **about: Any) -> bytes:
-    """The file of a model with quantized layers, as `quantize` and a training left it.
-
-    example  one input of the model: on it the batch norms are found, and with them folded the model
-             must answer as before
-    about    what else the header shall say, JSON: `network` and `classes` build a Spikformer again
-
-    Raises UserError where the model, once packed, would be another one.
-    """
-    assert not RESERVED & about.keys(), "the header says these itself"
-    norms = batch_norms_after(model, example)
-    # in double precision: what folding rounds away is no reason to refuse it
-    plain = freeze(model).double()
-    modules = dict(plain.named_modules())
-    affines = {
-        name: _affine(layer, modules[norms[name]] if name in norms else None)
-        for name, layer in quantizable_layers(plain).items()
-    }
-    folded = _folded(plain, affines, norms)
-    if not torch.allclose(_answers(plain, example.double()), _answers(folded, example.double())):
-        raise UserError(
-            "with its batch norms folded the network does not answer as before: is the output of a "
-            "layer used by more than the batch norm behind it?"
-        )
-    tensors = {
-        name: value.float() if value.is_floating_point() else value
-        for name, value in folded.state_dict().items()
-    }
-    quantized: dict[str, tuple] = {}
-    for name, layer in quantizable_layers(model).items():
-        if parametrize.is_parametrized(layer, "weight"):
-            parametrization: Any = layer.parametrizations.weight  # type: ignore[union-attr]
-            quantizer, original = parametrization[0], parametrization.original.detach()
-            assert isinstance(quantizer, Quantizer)
-            quantized[name] = (*quantizer.choice, list(original.shape))
-            scale, bias = affines[name].gain * quantizer.scale.detach(), affines[name].shift
-            del tensors[f"{name}.weight"]
-            tensors[f"{name}.codes"] = to_bits(*quantizer.codes(original), quantizer.choice.bits)
-            tensors[f"{name}.scale"], tensors[f"{name}.bias"] = scale.half(), bias.half()
-            if not all(tensors[f"{name}.{each}"].isfinite().all() for each in ("scale", "bias")):
-                raise UserError(f"layer {name} has a scale or bias beyond the range of float16")
-    data = _sealed(tensors, about | {"layers": quantized, "folded": sorted(set(norms.values()))})
-    unpack(data, into=model)
-    return data
+def _aliases(model: nn.Module) -> dict[str, str]:
+    """Further names of modules that have several -> their first."""
+    first = {module: name for name, module in model.named_modules()}
+    every = model.named_modules(remove_duplicate=False)
+    return {name: first[module] for name, module in every if name != first[module]}
 
 
 def unpack(data: bytes, *, into: nn.Module) -> nn.Module:
@@ -212,27 +260,10 @@ def unpack(data: bytes, *, into: nn.Module) -> nn.Module:
     return _filled(read(data), into)
 
 
-def _filled(packed: Packed, into: nn.Module) -> nn.Module:
-    """A copy of `into` with what a file holds."""
-    model = freeze(into)
-    layers = quantizable_layers(model)
-    modules = dict(model.named_modules())
-    wrong = [name for name in (*packed.layers, *packed.about["folded"]) if name not in modules]
-    if wrong:
-        raise UserError(f"the packed network has a layer {wrong[0]}, which this network lacks")
-    for name in packed.about["folded"]:
-        model.set_submodule(name, nn.Identity())
-    state = dict(packed.others)
-    for name, layer in packed.layers.items():
-        state |= {f"{name}.weight": layer.weight, f"{name}.bias": layer.bias.float()}
-    for name, module in layers.items():
-        if f"{name}.bias" in state and module.bias is None:
-            module.bias = nn.Parameter(torch.zeros(module.weight.shape[0]))
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        problem = str(error).splitlines()[-1].strip()
-        raise UserError(f"the packed network is not the one to unpack into: {problem}") from None
+def network_of(packed: Packed) -> Spikformer:
+    """The Spikformer that a file holds, with plain weights; UserError where it holds another."""
+    model = _filled(packed, skeleton(packed.header))
+    assert isinstance(model, Spikformer)
     return model
 
 
@@ -242,66 +273,55 @@ def load_packed(data: bytes) -> tuple[nn.Module, Packed]:
     Raises UserError where the file is none of ours, damaged, or of another kind of network.
     """
     packed = read(data)
-    return _filled(packed, skeleton(packed.about)), packed
+    return network_of(packed), packed
+
+
+def _filled(packed: Packed, into: nn.Module) -> nn.Module:
+    """A copy of `into` with what a file holds, each tensor with memory of its own."""
+    model = _all_kept(freeze(into))
+    device = next((each.device for each in model.parameters()), torch.device("cpu"))
+    modules = dict(model.named_modules())
+    for name in (*packed.layers, *packed.header.folded):
+        if name not in modules:
+            raise UserError(f"the packed network has a layer {name}, which this network lacks")
+    for name in packed.header.folded:
+        if not isinstance(modules[name], BatchNorm | nn.Identity):
+            raise UserError(f"the packed network has a batch norm {name}, which is none in this")
+    without(model, packed.header.folded)
+    state = dict(packed.others)
+    for name, stored in packed.layers.items():
+        state |= {f"{name}.weight": stored.weight, f"{name}.bias": stored.bias.float()}
+    for name, layer in quantizable_layers(model).items():
+        if f"{name}.bias" in state and layer.bias is None:
+            layer.bias = nn.Parameter(layer.weight.new_zeros(layer.weight.shape[0]))
+    own, aliases = model.state_dict(), _aliases(model)
+    for name in own:
+        module, _, part = name.rpartition(".")
+        first = f"{aliases[module]}.{part}" if module in aliases else name
+        if first in state:
+            state[name] = state[first].to(own[name].dtype).clone()
+    try:
+        model.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        problem = short(str(error).splitlines()[-1])
+        raise UserError(f"the packed network is not the one to unpack into: {problem}") from None
+    check_traits(model, packed.header.traits)
+    return model if device.type == "meta" else model.to(device)
 
 
 def read(data: bytes) -> Packed:
     """What a file holds. Raises UserError where it is none of ours, damaged or cut short."""
-    header, content = opened(data)
-    about = said_by(header)
-    if about.get("format") != FORMAT:
-        raise UserError(
-            f"no packed network of format {FORMAT}: pack a trained one with `hetspike pack`, or "
-            "use the version of hetspike that wrote it"
-        )
-    if about.pop("digest", None) != _digest(header, about, content):
-        raise UserError("the packed network is damaged (its checksum differs): get it again")
-    tensors = tensors_of(data)
+    said, tensors = read_as(PackedHeader, data)
     layers = {}
-    for name, (scheme, bits, shape) in about["layers"].items():
-        if scheme not in SCHEMES:
-            raise UserError(
-                f"layer {name} has the scheme '{scheme}', unknown here: use one of "
-                f"{', '.join(SCHEMES)}, or the version of hetspike that wrote it"
-            )
-        scale, bias = tensors.pop(f"{name}.scale"), tensors.pop(f"{name}.bias")
-        negative, index = from_bits(tensors.pop(f"{name}.codes"), shape, bits)
-        layers[name] = PackedLayer(Choice(scheme, bits), negative, index, scale, bias)
-    return Packed(about, layers, tensors)
-
-
-def _sealed(tensors: dict[str, Tensor], about: dict[str, Any]) -> bytes:
-    """The bytes of a file whose header says all of `about`, with a checksum over everything."""
-    about = json.loads(json.dumps({"format": FORMAT, **about}))  # as it will be read
-    header, content = opened(save(tensors, {KEY: json.dumps(about)}))
-    digest = _digest(header, about, content)
-    return save(tensors, {KEY: json.dumps({**about, "digest": digest})})
-
-
-def _digest(header: dict[str, Any], about: dict[str, Any], content: bytes) -> str:
-    """SHA-256 of what the file holds: names, types and shapes, what it says, and the tensors."""
-    tensors = {name: each for name, each in header.items() if name != METADATA}
-    said = json.dumps([tensors, about], sort_keys=True)
-    return hashlib.sha256(said.encode() + content).hexdigest()
-
-
-def to_bits(negative: Tensor, index: Tensor, bits: int) -> Tensor:
-    """Signs and indices [...] as a string of bits in bytes, uint8 [ceil(n b / 8)].
-
-    >>> to_bits(torch.tensor([True, False]), torch.tensor([1, 2]), 3).tolist()  # 101 010 00
-    [168]
-    """
-    codes = (negative.long() << (bits - 1) | index).flatten().numpy()
-    places = np.arange(bits - 1, -1, -1)
-    return torch.from_numpy(np.packbits((codes[:, None] >> places & 1).astype(np.uint8)))
-
-
-def from_bits(packed: Tensor, shape: list[int], bits: int) -> tuple[Tensor, Tensor]:
-    """Signs (bool) and indices (int64) [shape] of a string of bits: what `to_bits` was given."""
-    count = math.prod(shape)
-    digits = np.unpackbits(packed.numpy(), count=count * bits).reshape(count, bits)
-    index = digits[:, 1:] @ (1 << np.arange(bits - 2, -1, -1))
-    return (
-        torch.from_numpy(digits[:, 0].astype(bool)).view(shape),
-        torch.from_numpy(index.astype(np.int64)).view(shape),
-    )
+    for name, each in said.layers.items():
+        wanted = [(torch.uint8, size_of(each.shape, each.bits)), (torch.float16, 2, each.shape[0])]
+        parts = [tensors.pop(f"{name}.{part}", torch.empty(0)) for part in ("codes", "numbers")]
+        if [(part.dtype, *part.shape) for part in parts] != wanted:
+            raise UserError(f"layer {name} does not lie in the file as its header tells")
+        codes, (scale, bias) = parts
+        negative, index = from_bits(codes, each.shape, each.bits)
+        choice = Choice(each.scheme, each.bits)
+        if index.max() >= len(SCHEMES[choice.scheme].levels(choice.bits).magnitudes):
+            raise UserError(f"layer {name} has codes that {choice.scheme} does not have")
+        layers[name] = PackedLayer(choice, negative, index, scale, bias)
+    return Packed(said, layers, tensors)

@@ -1,7 +1,6 @@
 """Training between samples on disk and a network's file."""
 
 import hashlib
-import json
 import pickle
 import sys
 from collections.abc import Callable
@@ -13,9 +12,9 @@ import pandas as pd
 import torch
 from framed import read_samples, stored_frames
 from jobs import write_rows, write_settings
-from safetensors.torch import save_file
 from torch import nn
 
+from hetspike.checkpoint import trained_bytes
 from hetspike.config import Augmentation, Recipe
 from hetspike.errors import UserError
 from hetspike.files import REMEDY, beside, intact, remove, sealed
@@ -89,7 +88,7 @@ def train_network(
     chosen = _state(state_file)["selected"]
     for output, weights in (("network", network.state_dict()), ("selected", chosen)):
         with beside(snakemake.output[output]) as part:
-            save_file(weights, part, metadata={"hetspike": json.dumps(about)})
+            part.write_bytes(trained_bytes(network, about, weights))
     write_rows(snakemake.output.history, history)
     write_settings(snakemake)
     remove(state_file)
