@@ -161,6 +161,7 @@ def test_every_tolerance_is_of_something_published():
 SAME_EVERYWHERE = {
     *("dataset", "split", "cell", "cells", "method", "setting", "seed", "n", "qat_runs"),
     *("protocol", "classes", "sensor", "steps", "train", "validation", "test", "recordings"),
+    *("classes_present", "classes_train", "classes_validation", "classes_test"),
     *("groups", "chance", "paper_dataset", "paper_accuracy", "paper_energy"),
 }
 

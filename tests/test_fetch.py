@@ -35,20 +35,37 @@ class Server:
         self.sent: int | None = None  # bytes of it that arrive; None: all
         self.hang = threading.Event()  # set: no more waiting behind the bytes sent
         self.hang.set()
+        self.answer = threading.Event()  # set: no waiting before the first byte
+        self.answer.set()
+        self.status = 200
+        self.location = ""  # where everything else than this path is redirected to
+        self.refuses_head = False
+        self.says_length = True
         self.asked: list[str] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                self.content = server.contents.get(self.path, server.content)
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(self.content)))
+            def start(self, status: int) -> bytes:
+                """Send all that comes before the content -> the content."""
+                server.answer.wait()
+                content = server.contents.get(self.path, server.content)
+                if server.location not in ("", self.path):
+                    status, content = 302, b""
+                self.send_response(status)
+                if status == 302:
+                    self.send_header("Location", server.location)
+                if server.says_length:
+                    self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
+                return content
+
+            def do_HEAD(self) -> None:
+                self.start(403 if server.refuses_head else server.status)
 
             def do_GET(self) -> None:
                 server.asked.append(self.path)
-                self.do_HEAD()
-                self.wfile.write(self.content[: server.sent])
+                content = self.start(server.status)
+                self.wfile.write(content[: server.sent])
                 self.wfile.flush()
                 server.hang.wait()
 
@@ -69,6 +86,7 @@ def serving() -> Iterator[Server]:
             environment.delenv(proxy, raising=False)
         yield server
     server.hang.set()
+    server.answer.set()
     server.http.shutdown()
     server.http.server_close()
 
@@ -192,7 +210,8 @@ def test_a_tampered_archive_is_deleted_and_both_md5s_are_named(project, server):
     pointer = (project / f"{ARCHIVE}.dvc").read_bytes()
     line = refusal(project, ARCHIVE)
     assert f"{server.url} gave a file with md5 {WRONG}, but {ARCHIVE}.dvc pins {RIGHT}" in line
-    assert f"run again, or put the right one there by hand as {project / ARCHIVE}" in line
+    assert "it was deleted: run again, or fetch it by hand and put it there as" in line
+    assert f"as {project / ARCHIVE} (md5 {RIGHT})" in line
     assert (project / f"{ARCHIVE}.dvc").read_bytes() == pointer
     assert lying(project) == {f"{NAME}.dvc"}
     server.content = CONTENT  # and a second run starts cleanly
@@ -248,9 +267,53 @@ def test_a_server_that_stops_sending_is_waited_for_no_longer_than_said(
     assert lying(project) == {f"{NAME}.dvc"}
 
 
-def test_a_patience_that_is_no_number(fetch, monkeypatch):
-    monkeypatch.setenv("HETSPIKE_PATIENCE", "long")
-    with pytest.raises(UserError, match="HETSPIKE_PATIENCE is 'long': give a number of seconds"):
+def test_a_server_that_never_answers_is_waited_for_no_longer_than_said(project, server, fetch):
+    server.answer.clear()
+    with pytest.raises(UserError, match=rf"from {server.url} \(no data for 2 s\): run again, or"):
+        fetch(patience=2)
+    assert lying(project) == {f"{NAME}.dvc"}
+
+
+def test_storage_that_tells_a_program_nothing_but_the_content(project, server, fetch):
+    """As figshare's: a redirect to where HEAD is refused; no tag and no length come with it."""
+    server.location, server.refuses_head, server.says_length = "/storage", True, False
+    server.contents["/storage"] = CONTENT
+    assert f"MB from {server.url}, its md5 is right" in fetch()[-1]
+    assert {"/archive", "/storage"} == {*server.asked}
+    assert (project / ARCHIVE).read_bytes() == CONTENT
+    assert lying(project) == {NAME, f"{NAME}.dvc"}
+
+
+PAGE = b"\n<!DOCTYPE html><html><body>Are you a person?</body></html>"
+ANSWERS = {  # what the server does, what is said of it
+    "accepted, and nothing": ({"status": 202, "content": b""}, "gave an empty answer, as sites do"),
+    "a page": ({"content": PAGE}, "gave a page of the web, as sites do that let no program in"),
+    "a page that is sent away": (
+        {"status": 202, "content": b"\xef\xbb\xbf<html>wait</html>", "refuses_head": True},
+        "gave a page of the web",
+    ),
+    "nine tenths": ({"sent": len(CONTENT) * 9 // 10}, "could not be fetched from"),
+    "not found": ({"status": 404}, "(no answer, or no such file)"),
+    "refused": ({"status": 403}, "(no answer, or no such file)"),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_what_is_no_archive_is_told_by_its_kind(project, server, fetch, answer):
+    settings, problem = ANSWERS[answer]
+    vars(server).update(settings)
+    with pytest.raises(UserError) as refused:
+        fetch()
+    line = str(refused.value)
+    assert problem in line and server.url in line and "\n" not in line
+    assert f"put it there as {project / ARCHIVE} (md5 {RIGHT})" in line
+    assert lying(project) == {f"{NAME}.dvc"}
+
+
+@pytest.mark.parametrize("said", ["long", "", "0", "-1", "nan", "inf"])
+def test_a_patience_that_is_no_number_of_seconds(fetch, monkeypatch, said):
+    monkeypatch.setenv("HETSPIKE_PATIENCE", said)
+    with pytest.raises(UserError, match=f"HETSPIKE_PATIENCE is '{said}': give a number of sec"):
         __import__("fetching").patience()
 
 
@@ -295,6 +358,13 @@ def test_a_folder_in_the_place_of_an_archive_is_refused_and_kept(project, server
     assert server.asked == []
 
 
+def test_a_pipe_in_the_place_of_an_archive_is_refused_and_not_waited_for(project, server, fetch):
+    os.mkfifo(project / ARCHIVE)
+    with pytest.raises(UserError, match=f"{ARCHIVE} is a pipe or a device: move it away, the arch"):
+        fetch()
+    assert server.asked == []
+
+
 @pytest.mark.parametrize("text", ["", "outs: 3", "outs:\n- {md5: 1234, path: CIFAR10DVS.zip}", "{"])
 def test_a_broken_pointer_is_named(project, fetch, text):
     (project / f"{ARCHIVE}.dvc").write_text(text)
@@ -321,8 +391,13 @@ def test_a_study_fetches_the_one_archive_that_is_missing(project, server, tmp_pa
     study = small_study("nmnist", folder="data/raw/NMNIST", validation=1)
     (project / "study.yaml").write_text(yaml.safe_dump(study))
     wanted = "results/smoke/events/nmnist/train.npz"
-    output_of(project, "--cores", "1", wanted, "--configfile", "study.yaml")
+    said = output_of(project, "--cores", "1", wanted, "--configfile", "study.yaml")
     assert (project / wanted).exists()
+    # of ten digits there are two, one of them for validation
+    assert (
+        "train 1, validation 1, test 2 recordings; train lacks zero, two, three, four, five, six, "
+        "seven, eight, nine; validation lacks one, two," in said
+    )
     assert (project / "data/raw/NMNIST/Train.zip").read_bytes() == server.content
 
 

@@ -1,6 +1,7 @@
 """Each file format is written here from its specification, byte by byte, and read back."""
 
 import io
+import random
 import struct
 import zipfile
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from test_recorded import REAL, atis
 
 from hetspike.errors import UserError
 from hetspike.events import formats
+from hetspike.events.aedat4 import aedat4 as read_aedat4
 from hetspike.events.recordings import EVENT
 
 Event = tuple[int, int, int, int]  # x, y, t [us], p
@@ -39,15 +41,16 @@ def aedat3_packet(
     return header + b"".join(data) + b"\0" * (8 * (room - len(events)))
 
 
-def aedat3(*packets: bytes) -> bytes:
-    lines = (b"#!AER-DAT3.1", b"#Format: RAW", b"#Source 0: DVS128", b"#!END-HEADER", b"")
+def aedat3(*packets: bytes, source: bytes = b"#Source 0: DVS128") -> bytes:
+    lines = (b"#!AER-DAT3.1", b"#Format: RAW", source, b"#!END-HEADER", b"")
     return b"\r\n".join(lines) + b"".join(packets)
 
 
 DESCRIPTION = """<dv version="2.0"><node name="outInfo" path="/outInfo/">{}</node></dv>"""
-STREAM = """<node name="{}" path="/outInfo/{}/"><attr key="typeIdentifier" type="string">{}</attr>
-<node name="info" path="/outInfo/{}/info/"><attr key="sizeX" type="int">128</attr>
-<attr key="sizeY" type="int">128</attr></node></node>"""
+STREAM = """<node name="{0}" path="/outInfo/{0}/">
+<attr key="typeIdentifier" type="string">{1}</attr>
+<node name="info" path="/outInfo/{0}/info/"><attr key="sizeX" type="int">{2}</attr>
+<attr key="sizeY" type="int">{3}</attr></node></node>"""
 
 
 def as_it_is(content: bytes) -> bytes:
@@ -73,9 +76,10 @@ def aedat4(
     kinds: Sequence[str] = ("EVTS",),
     stream: int = 0,
     index: bytes = b"",
+    size: tuple[int, int] = DVS128,
 ) -> bytes:
     """AEDAT 4: a flatbuffer that describes the streams, then packets, and an index behind them."""
-    streams = "".join(STREAM.format(i, i, kind, i) for i, kind in enumerate(kinds))
+    streams = "".join(STREAM.format(i, kind, *size) for i, kind in enumerate(kinds))
     text = DESCRIPTION.format(streams).encode()
     content = b"".join(
         struct.pack("<II", stream, len(packed)) + packed
@@ -127,7 +131,7 @@ def test_an_event_of_aedat_4_by_hand():
     content = aedat4([(1, 2, 0x01020304, 1)])
     event = "04030201 00000000 0100 0200 01 000000"
     assert content.endswith(struct.pack("<I", 1) + bytes.fromhex(event))
-    assert formats.aedat4(content, "file", DVS128).tolist() == [(1, 2, 0, True)]
+    assert read_aedat4(content, "file", DVS128).tolist() == [(1, 2, 0, True)]
 
 
 def test_a_row_of_a_table_by_hand():
@@ -179,7 +183,7 @@ def test_aedat_4_reads_what_was_written(events, per_packet, packing):
     compression, pack = packing
     packets = [events[i : i + per_packet] for i in range(0, len(events), per_packet)]
     content = aedat4(*packets, pack=pack, compression=compression)
-    assert formats.aedat4(content, "file", DVS128).tolist() == from_first(events)
+    assert read_aedat4(content, "file", DVS128).tolist() == from_first(events)
 
 
 @given(recordings, st.sampled_from(["<f8", "<f4", "<i8", "<u2", ">i4"]))
@@ -241,12 +245,124 @@ def test_the_clock_of_a_trial_may_start_again_outside_of_a_clip():
 
 def test_the_index_behind_the_packets_of_aedat_4_is_passed_over():
     content = aedat4([(1, 2, 5, 1)], [(3, 4, 9, 0)], index=b"positions of packets")
-    assert formats.aedat4(content, "file", DVS128)["t"].tolist() == [0, 4]
+    assert read_aedat4(content, "file", DVS128)["t"].tolist() == [0, 4]
 
 
 def test_the_first_stream_of_events_is_read():
     content = aedat4([(1, 2, 5, 1)], kinds=("FRME", "EVTS", "EVTS"), stream=1)
-    assert len(formats.aedat4(content, "file", DVS128)) == 1
+    assert len(read_aedat4(content, "file", DVS128)) == 1
+
+
+@given(recordings, st.sampled_from([0, 1, 2**31 - 10, 2**31, 2**32 - 5, 2**32 - 2**22]))
+def test_the_clock_of_aedat_2_may_have_a_sign_and_start_again_from_nothing(events, start):
+    """From below zero, as 32 bits with a sign are, and beyond 2^31 and 2^32."""
+    late = [(x, y, (t + start) % 2**32, p) for x, y, t, p in events]
+    assert formats.aedat2(aedat2(*late), "file", DVS128).tolist() == from_first(events)
+
+
+@given(recordings, st.sampled_from(["<f8", "<f4", "<i8", ">i4"]), st.integers(1, 10_000))
+def test_a_table_may_start_below_zero(events, dtype, before):
+    early = [(x, y, t // 1000 * 1000 - 1000 * before, p) for x, y, t, p in events]
+    assert formats.table(npy(*early, dtype=dtype), "file", DVS128).tolist() == from_first(
+        events, unit=1000
+    )
+
+
+@given(recordings, st.integers(1, 2**40))
+def test_aedat_4_may_start_below_zero(events, before):
+    early = [(x, y, t - before, p) for x, y, t, p in events]
+    assert read_aedat4(aedat4(early), "file", DVS128).tolist() == from_first(events)
+
+
+def test_a_clock_of_aedat_3_below_zero_is_before_every_clip():
+    events = formats.aedat3(aedat3(aedat3_packet((1, 2, 2**32 - 7, 1), (3, 4, 5, 1))), "", DVS128)
+    assert events["t"].tolist() == [-7, 5]
+    assert formats.clip(events, 0, 10, "file").tolist() == [(3, 4, 5, True)]
+
+
+# files of another sensor
+
+CHIPS = {  # as jAER, libcaer and converters write them: whether they are a DVS128
+    b"ch.unizh.ini.jaer.chip.retina.DVS128": True,
+    b"ch.unizh.ini.caviar.chip.retina.Tmpdiff128": True,
+    b"DVS128": True,
+    b"Dvs128": True,
+    b"eu.seebetter.ini.chips.davis.DAVIS240C": False,
+    b"eu.seebetter.ini.chips.davis.Davis346red": False,
+    b"ch.unizh.ini.jaer.chip.retina.DVS1280x720SD": False,
+    b"ch.unizh.ini.jaer.chip.retina.DVS640": False,
+    b"ch.unizh.ini.jaer.chip.cochlea.CochleaAMS1c": False,
+    b"Prophesee Gen 3.1 (VGA)": False,
+}
+SOURCES = {
+    b"#Source 1: DVS128": True,
+    b"#Source 1: DVS128\r\n#Start-Time: 2016-09-30 12:00:00": True,
+    b"#Source 2: Processor\r\n#-Source 1: DVS128": True,
+    b"#Start-Time: 2016-09-30 12:00:00": True,
+    b"#Source 1: DAVIS240C": False,
+    b"#Source 2: Processor\r\n#-Source 1: DAVIS346": False,
+    b"#Source 0: DVS128\r\n#Source 1: eDVS4337": False,
+}
+SIZES = {(128, 128): True, (346, 260): False, (128, 127): False, (240, 180): False}
+
+
+def test_a_file_of_another_sensor_is_refused_though_its_events_lie_on_this_one(tried):
+    lines = (b"# AEChip: %s\r\n", b"#AEChip:%s\n")
+    heads = [(line % chip, right) for line in lines for chip, right in CHIPS.items()]
+    files = [
+        *((formats.aedat2, aedat2(ONE, header=head), right) for head, right in heads),
+        *((formats.aedat3, aedat3(aedat3_packet(ONE), source=s), r) for s, r in SOURCES.items()),
+        *((read_aedat4, aedat4([ONE], size=size), right) for size, right in SIZES.items()),
+    ]
+    refused = 0
+    for decode, content, right in files:
+        if right:
+            assert len(decode(content, "file", DVS128)) == 1
+            continue
+        with pytest.raises(
+            UserError, match=r"^file is a recording of .+, not of (a DVS128|128x128)"
+        ):
+            decode(content, "file", DVS128)
+        refused += 1
+    tried(
+        "Readers", "Files by the sensor that they name", refused=refused, right=len(files) - refused
+    )
+
+
+# packets that unpack to gigabytes
+
+
+def repeated(blocks: int) -> bytes:
+    """A frame of Zstandard: so many blocks of one byte, which is repeated 2^17 times."""
+    block = struct.pack("<I", 2**17 << 3 | 1 << 1)[:3] + b"x"
+    last = struct.pack("<I", 1)[:3]
+    return bytes.fromhex("28b52ffd 00 58") + blocks * block + last
+
+
+def long_runs(blocks: int) -> bytes:
+    """A frame of LZ4: so many packed blocks of 20 kB, which unpack to at most 2^22 bytes."""
+    block = struct.pack("<I", 20_000) + bytes([0x1F, 0, 1, 0]) + b"\xff" * 19_990 + b"\0" * 6
+    return bytes.fromhex("04224d18 407082") + blocks * block + bytes(4)
+
+
+@pytest.mark.parametrize(("bomb", "compression"), [(repeated, 3), (repeated, 4), (long_runs, 2)])
+def test_packets_that_unpack_to_gigabytes_are_refused_before_they_do(bomb, compression):
+    def pack(content: bytes) -> bytes:
+        return bomb(8200 if bomb is repeated else 260)
+
+    content = aedat4([ONE], pack=pack, compression=compression)
+    assert len(content) < 6e6
+    with pytest.raises(UserError, match=r"^file unpacks to more than 1,074 MB: fetch"):
+        read_aedat4(content, "file", DVS128)
+
+
+def test_frames_of_a_packet_may_follow_each_other_and_ones_to_be_skipped():
+    def in_two(content: bytes) -> bytes:
+        skipped = struct.pack("<II", 0x184D2A5F, 3) + b"..."
+        return zstd(content[:9]) + skipped + zstd(content[9:])
+
+    content = aedat4([ONE], pack=in_two, compression=3)
+    assert read_aedat4(content, "file", DVS128).tolist() == [(1, 2, 0, True)]
 
 
 # other readers agree
@@ -331,20 +447,20 @@ ONE = (1, 2, 3000, 1)
             aedat3(struct.pack("<hhiiiiii", 1, 0, 12, 8, 0, 1, 1, 1) + bytes(12)),
             "has polarity events of 12 bytes, not AEDAT 3.1's 8",
         ),
-        (formats.aedat4, aedat3(), "does not start as a file of AEDAT 4.0 does"),
-        (formats.aedat4, aedat4(), "is not AEDAT 4"),
-        (formats.aedat4, aedat4([]), "has no events"),
-        (formats.aedat4, aedat4([ONE], kinds=("FRME",)), "is not AEDAT 4"),
-        (formats.aedat4, aedat4([ONE])[:-1], "ends within a packet"),
-        (formats.aedat4, aedat4([ONE]) + b"\0", "has a damaged head or last packet"),
-        (formats.aedat4, aedat4([ONE], index=b"index")[:-6], "ends within a packet"),
-        (formats.aedat4, aedat4([ONE], compression=1), "is not AEDAT 4"),
-        (formats.aedat4, aedat4([ONE], compression=9), "is not AEDAT 4"),
-        (formats.aedat4, aedat4([(0, 128, 0, 1)]), "has events outside 128x128"),
-        (formats.aedat4, aedat4([(-1, 0, 0, 1)]), "has events outside 128x128"),
-        (formats.aedat4, aedat4([(0, 0, 9, 1)], [(0, 0, 8, 1)]), "go back in time"),
+        (read_aedat4, aedat3(), "does not start as a file of AEDAT 4.0 does"),
+        (read_aedat4, aedat4(), "is not AEDAT 4"),
+        (read_aedat4, aedat4([]), "has no events"),
+        (read_aedat4, aedat4([ONE], kinds=("FRME",)), "is not AEDAT 4"),
+        (read_aedat4, aedat4([ONE])[:-1], "ends within a packet"),
+        (read_aedat4, aedat4([ONE]) + b"\0", "has a damaged head or packet"),
+        (read_aedat4, aedat4([ONE], index=b"index")[:-6], "ends within a packet"),
+        (read_aedat4, aedat4([ONE], compression=1), "a packet is not packed as the head says"),
+        (read_aedat4, aedat4([ONE], compression=9), "a way to pack numbered 9"),
+        (read_aedat4, aedat4([(0, 128, 0, 1)]), "has events outside 128x128"),
+        (read_aedat4, aedat4([(-1, 0, 0, 1)]), "has events outside 128x128"),
+        (read_aedat4, aedat4([(0, 0, 9, 1)], [(0, 0, 8, 1)]), "go back in time"),
         (formats.table, b"", "is not a table of numbers"),
-        (formats.table, npy(ONE)[:-1], "is not a table of numbers"),
+        (formats.table, npy(ONE)[:-1], "ends within its table"),
         (formats.table, npy(ONE) + b"\0", "goes on behind its table"),
         (formats.table, npy(), "has no events"),
         (formats.table, npy((0, 128, 0, 1)), "has events outside 128x128"),
@@ -372,7 +488,7 @@ def test_a_wrong_file_is_told_in_one_line(decode, content, problem):
         (np.array([[0, np.nan, 1, 0]]), "places or polarities that are not whole numbers"),
         (np.array([[0, np.inf, 1, 0]]), "has events outside 128x128"),
         (np.array([[0, 0, 1, np.nan]]), "or times of more than 31 bits"),
-        (np.array([["x", "y", "p", "t"]], dtype=object), "is not a table of numbers"),
+        (np.array([["x", "y", "p", "t"]], dtype=object), "holds 1x4 object values"),
     ],
 )
 def test_a_table_of_something_else_is_refused(values, problem):
@@ -384,8 +500,81 @@ def test_a_table_of_something_else_is_refused(values, problem):
 
 def test_a_table_that_claims_more_memory_than_there_is_is_refused():
     content = npy(ONE).replace(b"(1, 4), }        ", b"(99999999999, 4)}")
-    with pytest.raises(UserError, match="is not a table of numbers"):
+    with pytest.raises(UserError, match="ends within its table"):
         formats.table(content, "file", DVS128)
+
+
+# numbers that lead far away, in the orders that the formats know
+FAR = [*(n.to_bytes(4, "little") for n in (0, 1, 2**20, 2**28, 2**31 - 1, 2**31, 2**32 - 1))]
+FAR += [*(n.to_bytes(8, "little") for n in (2**40, 2**63 - 1, 2**64 - 1)), b"99999999", b"-1"]
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    """With one to four changes: bits, bytes, pieces that changed places, ends, far numbers."""
+    changed = bytearray(content)
+    for _ in range(rng.randint(1, 4)):
+        # half of them near the ends, where heads are
+        near = rng.choice([rng.randrange(90), -rng.randrange(1, 300), rng.randrange(10**6)])
+        place = near % len(changed)
+        other, length = rng.randrange(len(changed)), rng.randint(1, 16)
+        match rng.randrange(7):
+            case 0 | 1:
+                changed[place] ^= 1 << rng.randrange(8)
+            case 2:
+                far = rng.choice(FAR)
+                changed[place : place + len(far)] = far
+            case 3:
+                changed[place] = rng.randrange(256)
+            case 4:
+                piece = changed[place : place + length]
+                changed[place : place + length] = changed[other : other + length]
+                changed[other : other + length] = piece
+            case 5:
+                del changed[place : place + rng.choice([1, 4, 8, 10**6])]
+            case 6:
+                changed[place:place] = rng.randbytes(length)
+        changed = changed or bytearray(b"#")
+    return bytes(changed)
+
+
+SEVERAL = [(i * 7 % 128, i, 1000 * i, i % 2) for i in range(12)]
+SOUND: dict[str, tuple[formats.Decoder, list[bytes]]] = {
+    "40 bits": (formats.atis, [atis(*SEVERAL)]),
+    "AEDAT 2.0": (formats.aedat2, [aedat2(*SEVERAL)]),
+    "AEDAT 3.1": (
+        lambda *file: formats.clip(formats.aedat3(*file), 0, 2**40, file[1]),
+        [aedat3(aedat3_packet(*SEVERAL[:5]), aedat3_packet(*SEVERAL[5:], room=9, invalid=2))],
+    ),
+    "AEDAT 4": (
+        read_aedat4,
+        [
+            aedat4(SEVERAL[:5], SEVERAL[5:], index=b"index"),
+            aedat4(SEVERAL[:4], SEVERAL[4:], pack=lz4, compression=1),
+            aedat4(SEVERAL, pack=zstd, compression=3),
+        ],
+    ),
+    "tables": (formats.table, [npy(*SEVERAL), npy(*SEVERAL, dtype="<i2")]),
+}
+
+
+@pytest.mark.parametrize("form", SOUND)
+def test_a_file_with_mutations_gives_events_or_one_line(form, tried):
+    decode, files = SOUND[form]
+    rng = random.Random(form)
+    right = refused = 0
+    for content in 400 * files:
+        try:
+            events = decode(mutated(content, rng), "file", DVS128)
+        except UserError as error:
+            assert "\n" not in str(error) and len(str(error)) < 300
+            refused += 1
+            continue
+        assert events.dtype == EVENT and len(events)
+        for axis in "xy":
+            assert 0 <= events[axis].min() <= events[axis].max() < 128
+        assert (np.diff(events["t"]) >= 0).all()
+        right += 1
+    tried("Readers", f"Bytes of a recording changed: {form}", refused=refused, right=right)
 
 
 @settings(max_examples=500)
@@ -398,8 +587,8 @@ def test_bytes_changed_at_random_give_events_or_one_error(data):
                 (formats.atis, atis(ONE, ONE)),
                 (formats.aedat2, aedat2(ONE, ONE)),
                 (formats.aedat3, aedat3(aedat3_packet(ONE, ONE), aedat3_packet(ONE))),
-                (formats.aedat4, aedat4([ONE, ONE], [ONE], index=b"index")),
-                (formats.aedat4, aedat4([ONE, ONE], pack=zstd, compression=3)),
+                (read_aedat4, aedat4([ONE, ONE], [ONE], index=b"index")),
+                (read_aedat4, aedat4([ONE, ONE], pack=zstd, compression=3)),
                 (formats.table, npy(ONE, ONE)),
             ]
         )
@@ -424,7 +613,7 @@ def test_a_wrong_offset_in_the_head_of_aedat_4_does_not_end_the_process(place):
     for value in (0, 127, 128, 255):
         changed = content[:place] + bytes([value]) + content[place + 1 :]
         try:
-            formats.aedat4(changed, "file", DVS128)
+            read_aedat4(changed, "file", DVS128)
         except UserError as error:
             assert "\n" not in str(error)
 
@@ -436,5 +625,5 @@ def test_an_offset_that_leads_before_the_head_of_aedat_4_is_refused():
     fields, head, packets = content[26:36], content[18 : 18 + length], content[18 + length :]
     head = head[:24] + struct.pack("<i", 24 + len(fields)) + head[28:] + fields
     changed = content[:14] + struct.pack("<I", len(head)) + head + packets
-    with pytest.raises(UserError, match=r"damaged head or last packet \(an offset is -10\)"):
-        formats.aedat4(changed, "file", DVS128)
+    with pytest.raises(UserError, match=r"damaged head or packet \(an offset is -10\)"):
+        read_aedat4(changed, "file", DVS128)

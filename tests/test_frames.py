@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 
 from hetspike import frames as framing
 from hetspike.errors import UserError
-from hetspike.events.recordings import EVENT, Recordings
+from hetspike.events.recordings import EVENT, OnDemand, Recordings
 
 WIDTH, HEIGHT = 3, 2
 
@@ -149,3 +151,130 @@ def test_a_count_beyond_a_byte_is_an_error_not_a_loss(slice_by):
     one_more = recording(*((1, 1, 0, True) for _ in range(256)))
     with pytest.raises(UserError, match=r"recording 1: a pixel fires 256 times .* `steps`"):
         frames(together(most, one_more), steps=1, slice_by=slice_by)
+
+
+# What is no recording, or no way to frame one
+
+
+def fields(**columns: object) -> np.ndarray:
+    """Events of one recording, a keyword a field, of NumPy's own choice of types."""
+    arrays = {name: np.asarray(values) for name, values in columns.items()}
+    length = len(next(iter(arrays.values())))
+    events = np.empty(length, [(name, a.dtype, a.shape[1:]) for name, a in arrays.items()])
+    for name, values in arrays.items():
+        events[name] = values
+    return events
+
+
+def changed(**columns: object) -> np.ndarray:
+    """Two sound events with other values."""
+    return fields(**{"x": [0, 2], "y": [1, 0], "t": [5, 9], "p": [True, False]} | columns)
+
+
+def without(name: str) -> np.ndarray:
+    sound = changed()
+    return fields(**{field: sound[field] for field in sound.dtype.names if field != name})
+
+
+ODD_EVENTS = {
+    "none": (None, "is no array"),
+    "a list": ([(0, 0, 5, True)], "is no array"),
+    "numbers": (np.zeros((2, 4)), "is no array"),
+    "objects": (np.array([(0, 0, 5, True)], object), "is no array"),
+    "two axes": (np.zeros((1, 2), EVENT), "is no array"),
+    "one event alone": (np.zeros((), EVENT), "is no array"),
+    "no x": (without("x"), "without the field 'x'"),
+    "no y": (without("y"), "without the field 'y'"),
+    "no t": (without("t"), "without the field 't'"),
+    "no p": (without("p"), "without the field 'p'"),
+    "fractions of pixels": (changed(x=[0.5, 1]), "'x' is of the type float64"),
+    "a pixel that is NaN": (changed(y=[np.nan, 1]), "'y' is of the type float64"),
+    "a moment that is NaN": (changed(t=[0, np.nan]), "'t' is of the type float64"),
+    "polarities as numbers": (changed(p=[0.0, 1.0]), "'p' is of the type float64"),
+    "polarities as words": (changed(p=["on", "off"]), "'p' is of the type <U3"),
+    "pixels as objects": (changed(x=np.array([0, 1], object)), "'x' is of the type object"),
+    "dates": (changed(t=np.array([0, 1], "M8[us]")), "'t' is of the type datetime64"),
+    "complex": (changed(t=[0j, 1j]), "'t' is of the type complex128"),
+    "pairs": (changed(x=[[0, 0], [1, 1]]), "'x' is of the type"),
+    "left of the sensor": (changed(x=[-1, 2]), "'x' goes from -1 to 2, not within 0 to 2"),
+    "right of it": (changed(x=[0, 3]), "'x' goes from 0 to 3, not within 0 to 2"),
+    "above it": (changed(y=[1, -5]), "'y' goes from -5 to 1, not within 0 to 1"),
+    "below it": (changed(y=[1, 2]), "'y' goes from 1 to 2, not within 0 to 1"),
+    "darker as -1": (changed(p=[-1, 1]), "'p' goes from -1 to 1, not within 0 to 1"),
+    "polarity 2": (changed(p=[0, 2]), "'p' goes from 0 to 2, not within 0 to 1"),
+    "back in time": (changed(t=[9, 5]), "go back in time"),
+    "years": (changed(t=[0, 2**41]), "lasts longer than twelve days"),
+    "all of time": (changed(t=[-(2**63), 2**63 - 1]), "lasts longer than twelve days"),
+}
+
+
+def test_what_is_no_event_is_told_in_one_line(tried):
+    for what, (events, problem) in ODD_EVENTS.items():
+        recordings = OnDemand(
+            names=("odd",),
+            read=lambda _, events=events: events,
+            labels=np.zeros(1, np.int64),
+            groups=np.zeros(1, np.int64),
+            sensor_size=(WIDTH, HEIGHT),
+            classes=("only",),
+        )
+        with pytest.raises(UserError) as refused:
+            list(framing.frames(recordings, steps=2, slice_by="time"))
+        line = str(refused.value)
+        assert line.startswith("recording 0 ") and problem in line and "\n" not in line, what
+        assert line.endswith(": give events in order of time, of the type EVENT")
+    tried("Framing", "Arrays that are no events", refused=len(ODD_EVENTS))
+
+
+SOUND = together(FIVE)
+ODD_CALLS = {
+    "no steps": (SOUND, {"steps": 0}, "steps is 0: take 1 to 1048576"),
+    "steps back": (SOUND, {"steps": -4}, "steps is -4: take 1 to"),
+    "many steps": (SOUND, {"steps": 2**20 + 1}, "steps is 1048577: take 1 to"),
+    "half a step": (SOUND, {"steps": 2.5}, "steps is 2.5: give a whole number"),
+    "a yes": (SOUND, {"steps": True}, "steps is True: give a whole number"),
+    "no number": (SOUND, {"steps": None}, "steps is None: give a whole number"),
+    "another slicing": (SOUND, {"slice_by": "space"}, "slice_by is 'space': take count or time"),
+    "no slicing": (SOUND, {"slice_by": []}, "slice_by is []: take count or time"),
+    "a list": ([FIVE], {}, "list is no Recordings: make one of your events"),
+    "no width": (replace(SOUND, sensor_size=(0, 2)), {}, "the sensor has (0, 2) pixels"),
+    "one side": (replace(SOUND, sensor_size=34), {}, "the sensor has 34 pixels: give its width"),
+    "three sides": (replace(SOUND, sensor_size=(3, 2, 2)), {}, "the sensor has (3, 2, 2) pixels"),
+    "no memory": (replace(SOUND, sensor_size=(2**15,) * 2), {}, "are 4,294,967,296 counts a"),
+    "few offsets": (replace(SOUND, offsets=np.array([0])), {}, "the offsets of the recordings"),
+    "open end": (replace(SOUND, offsets=np.array([0, 4])), {}, "the offsets of the recordings"),
+    "early begin": (replace(SOUND, offsets=np.array([-1, 5])), {}, "the offsets of the"),
+    "halves": (replace(SOUND, offsets=np.array([0.0, 5.0])), {}, "the offsets of the"),
+    "two labels": (replace(SOUND, labels=np.zeros(2, int)), {}, "the offsets of the recordings"),
+}
+
+
+def test_a_call_that_gives_no_frames_is_told_in_one_line(tried):
+    for what, (recordings, changes, problem) in ODD_CALLS.items():
+        with pytest.raises(UserError) as refused:
+            list(framing.frames(recordings, **{"steps": 2, "slice_by": "count"} | changes))
+        line = str(refused.value)
+        assert problem in line and "\n" not in line, what
+    tried("Framing", "Calls that give no frames", refused=len(ODD_CALLS))
+
+
+@pytest.mark.parametrize("t", ["i1", "u1", ">i2", "i4", "u8"])
+@pytest.mark.parametrize("place", ["u1", "i8", "u8"])
+@pytest.mark.parametrize("p", ["?", "i1", "u8"])
+def test_events_of_other_integers_give_the_same_frames(t, place, p):
+    """Times of the narrow ones lie further apart than the type holds, or begin below zero."""
+    moments = np.array([0, 40, 120, 127, 220]) - (100 if t in ("i1", ">i2") else 0)
+    events = np.zeros(5, [("p", p), ("t", t), ("x", place), ("y", place), ("more", "f8")])
+    same = np.zeros(5, EVENT)
+    for array in (events, same):
+        array["t"], array["x"], array["y"], array["p"] = (
+            moments,
+            [0, 1, 2, 0, 1],
+            1,
+            [0, 1] * 2 + [1],
+        )
+    for slice_by in ("count", "time"):
+        found = framing.event_counts(events, (WIDTH, HEIGHT), steps=4, slice_by=slice_by)
+        expected = framing.event_counts(same, (WIDTH, HEIGHT), steps=4, slice_by=slice_by)
+        np.testing.assert_array_equal(found, expected)
+        framing.check_events(events, (WIDTH, HEIGHT), "recording")

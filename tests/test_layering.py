@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hetspike"
 ORDER_IN_WORDS = """
     errors files documents config names spacing finite modes
     events.recordings events.published events.frozen events.simulator events.embedded
-    events.archives events.formats events.splits events.recorded events.displayed events
+    events.archives events.formats events.aedat4 events.splits events.recorded
+    events.recorded_gestures events.displayed events
     frames samples container model linear levels counting watch quantizer effort contract
     traits header checkpoint sizes energy codes folding packing engine history augmentation train
     search.space search.random search.sensitivity search.fisher search.dnas search

@@ -80,6 +80,7 @@ def datasets() -> pd.DataFrame:
         [
             {
                 **{"dataset": "sim-a", "protocol": "DVS128 Gesture", "classes": 11},
+                **{"classes_train": 11, "classes_validation": 11, "classes_test": 11},
                 **{"train": 1000, "validation": 300, "test": 4, "sensor": "32x32", "steps": 6},
                 **{"events_per_recording": 12345.6, "linear_accuracy": 25.0},
                 **{"float_accuracy": 75.0, "float_accuracy_sd": 0.0, "n": 2},

@@ -6,17 +6,19 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from test_formats import aedat2, aedat3, aedat3_packet, aedat4, npy
+from test_formats import aedat2, aedat3, aedat3_packet, aedat4, mutated, npy
 from test_recorded import atis
 
 from hetspike.errors import UserError
 from hetspike.events.embedded import GESTURES
-from hetspike.events.recorded import CIFAR_CLASSES, cifar10_dvs, dvs_gesture, n_caltech101
-from hetspike.events.recordings import SPLITS, OnDemand
+from hetspike.events.recorded import CIFAR_CLASSES, cifar10_dvs, n_caltech101, nmnist
+from hetspike.events.recorded_gestures import dvs_gesture
+from hetspike.events.recordings import SPLITS, OnDemand, Recordings
 from hetspike.study import parse_study
 
 Members = Mapping[str, bytes]
@@ -549,3 +551,113 @@ def test_validation_must_leave_both_parts(tmp_path, validation):
     empty = "train" if validation else "validation"
     with pytest.raises(UserError, match=f"leave the {empty} split empty"):
         cifar10_dvs(folder=folder, protocol="tebn", validation=validation)
+
+
+# what people, their computers and their disks do to archives
+
+
+def read_digits(folder: str) -> Mapping[str, Recordings]:
+    return nmnist(folder=folder, validation=2)
+
+
+def digits(folder: Path) -> str:
+    folder.mkdir(exist_ok=True)
+    for part in ("Train", "Test"):
+        members = {f"{part}/{i}/0000{i}.bin": atis((i, 0, 5, 1), (0, i, 6, 0)) for i in range(10)}
+        (folder / f"{part}.zip").write_bytes(zipped(members))
+    return str(folder)
+
+
+DATASETS: Mapping[str, tuple[Callable[[str], Any], Callable[[Path], str]]] = {
+    "nmnist": (read_digits, digits),
+    "n-caltech101": (read_caltech, lambda folder: caltech(folder, {"ant": 10, "Leopards": 10})),
+    "cifar10-dvs": (read_cifar, lambda folder: cifar(folder, 10, "aedat")),
+    "dvs-gesture original": (read_trials, trials),
+    "dvs-gesture preprocessed": (read_clips, clips),
+}
+of_all = pytest.mark.parametrize("dataset", DATASETS)
+
+
+def all_events(splits: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
+    return {
+        split: [recordings[i].tolist() for i in range(len(recordings))]
+        for split, recordings in splits.items()
+    }
+
+
+@of_all
+def test_files_that_an_operating_system_adds_are_passed_over(dataset, tmp_path):
+    read, write = DATASETS[dataset]
+    folder = write(tmp_path)
+    expected = all_events(read(folder))
+
+    def littered(content: bytes, name: str) -> bytes:
+        """The archive with what macOS and Windows add, in its folders and in archives in it."""
+        members = {}
+        if name.endswith(".zip"):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                members = {each: archive.read(each) for each in archive.namelist()}
+        else:
+            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+                members = {each: archive.extractfile(each).read() for each in archive.getnames()}
+        added = {".DS_Store": b"...", "desktop.ini": b"..."}
+        for each in members:
+            inside, _, file = each.rpartition("/")
+            added |= {f"__MACOSX/{inside}/._{file}": b"...", f"{inside}/Thumbs.db".lstrip("/"): b""}
+        members = {k: littered(v, k) if k.endswith(".zip") else v for k, v in members.items()}
+        return (zipped if name.endswith(".zip") else tarred)(added | members)
+
+    for path in [*tmp_path.iterdir()]:
+        path.write_bytes(littered(path.read_bytes(), path.name))
+        (tmp_path / f"._{path.name}").write_bytes(b"...")
+    assert all_events(read(folder)) == expected
+
+
+@of_all
+def test_a_folder_at_home_is_found(dataset, tmp_path, monkeypatch):
+    read, write = DATASETS[dataset]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "archives")
+    assert len(read("~/archives")["train"]) > 0
+
+
+@of_all
+def test_archives_with_mutations_give_recordings_or_one_line(dataset, tmp_path, tried):
+    read, write = DATASETS[dataset]
+    folder = write(tmp_path)
+    archives = {path: path.read_bytes() for path in sorted(tmp_path.iterdir())}
+    rng = random.Random(dataset)
+    refused = right = 0
+    for _ in range(100):
+        path = rng.choice(list(archives))
+        path.write_bytes(mutated(archives[path], rng))
+        try:
+            splits = read(folder)
+            for recordings in splits.values():
+                assert all(len(recordings[i]) for i in range(len(recordings)))
+            right += 1
+        except UserError as error:
+            assert "\n" not in str(error) and str(tmp_path) in str(error)
+            refused += 1
+        path.write_bytes(archives[path])
+    tried("Readers", f"Bytes of an archive changed: {dataset}", refused=refused, right=right)
+
+
+def test_lists_of_a_trial_may_hold_anything(tmp_path, tried):
+    """Texts in an archive are read as they are: long words, long numbers, bytes that are none."""
+    rng = random.Random(0)
+    rows = [
+        *(b"1,2", b"x,1,2", b"1,,2", b"-1,1,2", b"1,1,2,3", b"1," + b"9" * 20 + b",2"),
+        *(b"9" * 5000 + b",1,2", b"1,1," + b"9" * 5000, b"\xff\xfe,1,2", b"\0", b"x" * 10**5),
+        *(rng.randbytes(20) for _ in range(10)),
+    ]
+    for row in rows:
+        folder = labelled_with(LABELS.encode() + row + b"\n", tmp_path)
+        with pytest.raises(UserError, match=r"user07_led_labels.csv' line 2 is ") as refused:
+            read_trials(folder)
+        assert "\n" not in str(refused.value) and len(str(refused.value)) < 1000
+    tried("Readers", "Lists of clips", refused=len(rows))
+
+
+def labelled_with(content: bytes, folder: Path) -> str:
+    return trials(folder, {"DvsGesture/user07_led_labels.csv": content})

@@ -9,6 +9,7 @@ from hetspike.tables import (
     MEASURES,
     RESULT_COLUMNS,
     dataset_table,
+    describe_datasets,
     epoch_table,
     results_table,
 )
@@ -92,13 +93,16 @@ def datasets() -> pd.DataFrame:
     md5 = [f"{digit}" * 32 for digit in "012"]
     return pd.DataFrame(
         [
-            ("sim-a", "DVS128 Gesture", 11, 1000, 300, 4, "32x32", 6, 12345.6, *md5),
-            ("sim-b", "CIFAR10-DVS", 10, 1000, 300, 4, "32x32", 6, 789.0, *md5),
+            ("sim-a", "DVS128 Gesture", 11, 11, 11, 2, 1000, 300, 4, "32x32", 6, 12345.6, *md5),
+            ("sim-b", "CIFAR10-DVS", 10, 10, 10, 2, 1000, 300, 4, "32x32", 6, 789.0, *md5),
         ],
         columns=[
             "dataset",
             "protocol",
             "classes",
+            "classes_train",
+            "classes_validation",
+            "classes_test",
             "train",
             "validation",
             "test",
@@ -168,6 +172,22 @@ def test_dataset_table_by_hand(datasets, predictions):
     assert table["float_accuracy_sd"].tolist() == [0.0, 0.0]
     assert table["n"].tolist() == [2, 2]
     assert table.loc["sim-b", "protocol"] == "CIFAR10-DVS"
+
+
+def test_classes_that_are_there_are_counted_split_by_split():
+    rows = [
+        ("nmnist", split, recordings, 100, 10, there, "34x34", split[0] * 32)
+        for split, recordings, there in (("train", 50, 10), ("validation", 9, 9), ("test", 3, 2))
+    ]
+    columns = [*("dataset", "split", "recordings", "events"), *("classes", "classes_present")]
+    events = pd.DataFrame(rows, columns=[*columns, "sensor", "md5"])
+    (row,) = describe_datasets(events, {"nmnist": 4}, PAPER).to_dict("records")
+    assert row == {
+        **{"dataset": "nmnist", "protocol": "nmnist", "classes": 10, "sensor": "34x34"},
+        **{"classes_train": 10, "classes_validation": 9, "classes_test": 2, "steps": 4},
+        **{"train": 50, "validation": 9, "test": 3, "events_per_recording": 2.0},
+        **{f"md5_{split}": split[0] * 32 for split in ("train", "validation", "test")},
+    }
 
 
 def test_ways_of_choosing_an_epoch_by_hand():

@@ -9,13 +9,34 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, inverse regularisation
 
 
 def fit_linear(
-    train: tuple[NDArray, NDArray], validation: tuple[NDArray, NDArray]
+    train: tuple[NDArray, NDArray], validation: tuple[NDArray, NDArray], classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Logistic regression on counts per pixel and polarity; C chosen by validation accuracy.
 
-    Each pair is `counts` [R, 2*H*W] and labels [R]. Returns weights [classes, 2*H*W] and biases
-    [classes], to be used by `predict_linear`.
+    Each pair is `counts` [R, 2*H*W] and labels [R], class indices below `classes`. Returns weights
+    [classes, 2*H*W] and biases [classes], to be used by `predict_linear`: row c belongs to class c,
+    whatever classes there are. One that `train` lacks has the bias -inf: it is never predicted.
     """
+    present = np.unique(train[1])
+    assert present[0] >= 0 and present[-1] < classes, "labels are class indices"
+    # a column after the other, as scikit-learn's: the last bits of sums depend on it
+    weights = np.zeros((classes, train[0].shape[1]), order="F")
+    biases = np.full(classes, -np.inf)
+    if len(present) == 1:  # nothing to tell apart, which scikit-learn refuses to fit
+        biases[present] = 0
+        return weights, biases
+    rows, offsets = _regression(train, validation)
+    if len(present) == 2:  # one row: the score of the second class against 0 for the first
+        biases[present[0]] = 0
+        present = present[1:]
+    weights[present], biases[present] = rows, offsets
+    return weights, biases
+
+
+def _regression(
+    train: tuple[NDArray, NDArray], validation: tuple[NDArray, NDArray]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rows and offsets of the best regression, as scikit-learn orders them: by classes present."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -117,7 +117,8 @@ def describe_datasets(
 ) -> pd.DataFrame:
     """One row per dataset from one row per dataset and split.
 
-    events  dataset, split, recordings, events, classes, sensor, md5; perhaps samples_sha256
+    events  dataset, split, recordings, events, classes, classes_present (those that recordings of
+            the split show), sensor, md5; perhaps samples_sha256
     steps   T of each dataset
     paper   dataset, paper_dataset: whose protocol each keeps; one that is not there keeps its own
     """
@@ -131,6 +132,7 @@ def describe_datasets(
                 "dataset": dataset,
                 "protocol": protocols.get(dataset, dataset),
                 "classes": train["classes"],
+                **by_split["classes_present"].add_prefix("classes_").to_dict(),
                 **by_split["recordings"].to_dict(),
                 "sensor": train["sensor"],
                 "steps": steps[str(dataset)],

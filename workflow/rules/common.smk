@@ -299,7 +299,7 @@ def archives(wildcards):
     plan = source(wildcards)
     if "folder" not in plan:
         return []
-    folder = Path(plan["folder"])
+    folder = published.located(plan["folder"])
     protocol = published.ARCHIVES.get(plan.get("protocol"), [])
     names = published.ARCHIVES.get(wildcards.dataset, protocol)
     files = [folder / name for name in names]

@@ -5,12 +5,17 @@ import pins: `dvc update` writes the md5 of whatever it got over it. So it works
 pointer in a folder of its own, and only an archive with the pinned md5 moves to its place. Whatever
 happens, even if this is killed, the pointer stays as it is and nothing else lies under the name.
 
+What arrives is told apart: nothing at all, a page of the web, and another file than the archive.
+Sites answer programs with the first two where they ask for a person with a browser.
+
 Pointers say `cache: false`: no second copy of gigabytes, and `dvc diff` lists published results
 alone.
 """
 
 import hashlib
+import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +33,8 @@ from hetspike.errors import UserError
 Say = Callable[[str], None]
 
 PATIENCE = "HETSPIKE_PATIENCE"
+MARK = b"\xef\xbb\xbf"  # UTF-8's, before its first character
+PAGE = re.compile(rb"<(!doctype html|html|head|\?xml|!--|script|body)")  # in small letters
 TICK = 0.2  # seconds between two looks at DVC
 REPORT = 10.0  # seconds between two lines of progress in the log
 ALIVE = 2**16  # bytes moved within the patience, below which a transfer is as good as dead
@@ -38,6 +45,7 @@ class Pointer(NamedTuple):
     md5: str
     url: str  # empty: to be fetched by hand
     instruction: str  # how to fetch it by hand
+    cached: bool  # whether DVC's cache or a remote may have it
 
 
 def pointer_of(archive: Path) -> Pointer:
@@ -59,7 +67,8 @@ def pointer_of(archive: Path) -> Pointer:
         raise UserError(
             f"{path} is no pointer to {archive.name} with one quoted md5: `git checkout {path}`"
         ) from error
-    return Pointer(path, md5, url, content.get("desc") or f"download {url}")
+    instruction = content.get("desc") or f"download {url}"
+    return Pointer(path, md5, url, instruction, cached=out.get("cache", True))
 
 
 def fetch(archive: Path, *, patience: float, say: Say) -> str:
@@ -69,8 +78,9 @@ def fetch(archive: Path, *, patience: float, say: Say) -> str:
     without moving data. Raises UserError, and never leaves another file than the archive.
     """
     pointer = pointer_of(archive)
-    if archive.is_dir():
-        raise UserError(f"{archive} is a folder: move it away, the archive itself belongs there")
+    if archive.exists() and not archive.is_file():
+        kind = "a folder" if archive.is_dir() else "a pipe or a device"
+        raise UserError(f"{archive} is {kind}: move it away, the archive itself belongs there")
     if archive.exists():
         found = md5_of(archive)
         if found != pointer.md5:
@@ -82,7 +92,8 @@ def fetch(archive: Path, *, patience: float, say: Say) -> str:
         say("lies there already, its md5 is right")
         return found
     with _workplace(archive) as part:
-        _dvc("pull", pointer.path, part, patience=patience, say=say)
+        if pointer.cached:
+            _dvc("pull", pointer.path, part, patience=patience, say=say)
         if archive.exists():
             origin = "DVC's cache or remote"
             os.replace(archive, part)
@@ -104,10 +115,15 @@ def fetch(archive: Path, *, patience: float, say: Say) -> str:
                 )
         found, size = md5_of(part), part.stat().st_size
         if found != pointer.md5:
+            by_hand = f"put it there as {archive.absolute()} (md5 {pointer.md5})"
+            if no_file := _no_file(part):
+                raise UserError(
+                    f"{archive}: {origin} gave {no_file}, as sites do that let no program in: open "
+                    f"the address in a browser and {by_hand}"
+                )
             raise UserError(
                 f"{archive}: {origin} gave a file with md5 {found}, but {pointer.path} pins "
-                f"{pointer.md5}: it was deleted: run again, or put the right one there by hand as "
-                f"{archive.absolute()}"
+                f"{pointer.md5}: it was deleted: run again, or fetch it by hand and {by_hand}"
             )
         os.replace(part, archive)
     os.utime(archive)  # Snakemake looks at times: newer than its pointer, whatever DVC copied
@@ -115,13 +131,22 @@ def fetch(archive: Path, *, patience: float, say: Say) -> str:
     return found
 
 
+def _no_file(path: Path) -> str:
+    """What an answer is that is no file of any kind; nothing for one that is a file."""
+    with path.open("rb") as file:
+        start = file.read(1024).lstrip(MARK + b" \t\r\n").lower()
+    if not start:
+        return "an empty answer"
+    return "a page of the web" if PAGE.match(start) else ""
+
+
 def patience() -> float:
     """Seconds without data after which a server counts as dead."""
     said = os.environ.get(PATIENCE, "60")
-    try:
-        return float(said)
-    except ValueError as error:
-        raise UserError(f"{PATIENCE} is '{said}': give a number of seconds") from error
+    with suppress(ValueError):
+        if 0 < float(said) < math.inf:
+            return float(said)
+    raise UserError(f"{PATIENCE} is '{said}': give a number of seconds, such as 60")
 
 
 def md5_of(path: Path) -> str:

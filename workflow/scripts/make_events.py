@@ -18,4 +18,10 @@ with job(snakemake) as say:
             np.savez(file, **recordings[split].to_arrays())
     write_text(snakemake.output.samples, listing(recordings))
     write_settings(snakemake)
-    say(", ".join(f"{split} {len(recordings[split])}" for split in SPLITS) + " recordings")
+    counted = ", ".join(f"{split} {len(recordings[split])}" for split in SPLITS)
+    lacking = "".join(  # a part of an archive will do, but not without a word
+        f"; {split} lacks {', '.join(missing)}"
+        for split in SPLITS
+        if (missing := recordings[split].missing())
+    )
+    say(f"{counted} recordings{lacking}")

@@ -39,6 +39,7 @@ with job(snakemake) as say:
                 "recordings": len(recordings),
                 "events": sum(events),
                 "classes": len(recordings.classes),
+                "classes_present": len(recordings.classes) - len(recordings.missing()),
                 "sensor": "x".join(map(str, recordings.sensor_size)),
                 "md5": md5_of(recordings),
                 **listed,

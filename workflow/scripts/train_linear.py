@@ -10,7 +10,7 @@ from hetspike.linear import counts, fit_linear, predict_linear
 with job(snakemake) as say:
     stored = [stored_frames(snakemake.input[split]) for split in ("train", "validation")]
     train, validation = [(counts(each), each.labels.numpy()) for each in stored]
-    weights, biases = fit_linear(train, validation)
+    weights, biases = fit_linear(train, validation, len(stored[0].classes))
     with sealed(snakemake.output.linear) as part, part.open("wb") as file:
         np.savez(file, weights=weights, biases=biases)
     write_settings(snakemake)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from hetspike.events.displayed import orbit_cifar10
 from hetspike.events.embedded import gestures, orbit_photos, saccade_digits
-from hetspike.events.recorded import cifar10_dvs, dvs_gesture, n_caltech101, nmnist
+from hetspike.events.recorded import cifar10_dvs, n_caltech101, nmnist
+from hetspike.events.recorded_gestures import dvs_gesture
 from hetspike.events.recordings import Splits
 
 DATASETS: dict[str, Callable[..., Splits]] = {

@@ -1,12 +1,15 @@
 """Members of zip and tar archives, read in place: nothing is unpacked under a member's name.
 
-Members come in the order of their names, never in that of a file system or of the archive. An
-archive with a member that would leave the folder it is unpacked in is refused as a whole: nobody
-publishes one by chance.
+Members come in the order of their names, never in that of a file system or of the archive. Files
+that an operating system adds to people's own are no members. An archive with a member that would
+leave the folder it is unpacked in is refused as a whole, and so is one that expands beyond the
+bounds below: nobody publishes such a one by chance.
 """
 
 import gzip
+import io
 import lzma
+import os
 import posixpath
 import re
 import stat
@@ -14,11 +17,13 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from hetspike.errors import UserError
 
@@ -31,12 +36,33 @@ DAMAGED = (
     EOFError,
     IndexError,
     OSError,
+    OverflowError,
     RuntimeError,
     ValueError,
 )
 DRIVE = re.compile(r"[A-Za-z]:")
 ZIP, GZIP = b"PK", b"\x1f\x8b"
 CHUNK = 2**20  # bytes read at once
+LOCAL_HEADER = 30  # bytes before a member's name in a zip
+
+# How far an archive may expand. The published ones have up to 8 GB, 60,000 members and names of
+# less than 100 characters, and recordings of events shrink at most tenfold.
+EXPANSION = 100  # times the size of the outermost archive
+SMALL = 2**26  # bytes, to which any archive may expand: a little one of zeros does no harm
+LARGEST = 2**36  # bytes of all members together, 64 GiB
+LARGEST_READ = 2**30  # bytes of a member that is read into memory, 1 GiB
+MOST_MEMBERS = 2**20
+LONGEST_NAME = 1024  # characters, folders included
+LARGEST_LIST = 2**27  # bytes of a zip's list of members, 128 a member
+MOST_LINKS = 40  # from link to link, as in Linux
+
+# what Windows, macOS, file servers and desktops leave in folders, in small letters
+ADDED = re.compile(
+    r"(.*/)?(__macosx/.*|\._[^/]*|\.ds_store|\.appledouble/.*|\.localized|\.(trashes|fseventsd|"
+    r"spotlight-v100)(/.*)?|icon\r|(eh)?thumbs\.db|desktop\.ini|\$recycle\.bin/.*|"
+    r"system volume information/.*|@eadir/.*|\.directory)",
+    re.DOTALL,
+)
 
 
 class Member(NamedTuple):
@@ -47,37 +73,56 @@ class Member(NamedTuple):
     open: Callable[[], IO[bytes]]
 
 
+class Sparing:
+    """An open file for readers that believe what headers claim: no huge part is read at once."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        if size > LARGEST_LIST:
+            raise ValueError(f"a header claims {size} bytes")
+        return self._file.read(size)
+
+
 class Archive:
     """The files of a zip, tar or tar.gz archive by name. A context manager.
 
     source  a path, or an open file, such as an archive inside another
     called  what errors call it; by default the path
+    room    bytes that it may expand to; by default what its size allows
 
     A tar.gz goes through a temporary file without a name, which takes as much room as its content:
     gzip has no random access. Raises UserError, at once or on reading, for an archive that is
     missing, damaged or hostile, and for one that holds a name twice.
     """
 
-    def __init__(self, source: Path | IO[bytes], called: str = "") -> None:
+    def __init__(self, source: Path | IO[bytes], called: str = "", room: int = LARGEST) -> None:
         self.called = called or str(source)
         if isinstance(source, Path) and not source.is_file():
-            problem = "a folder" if source.is_dir() else "missing"
+            problem = "missing"
+            if source.exists():
+                problem = "a folder" if source.is_dir() else "a pipe or a device, no file"
             raise UserError(f"{self.called} is {problem}: put the archive there, as published")
         with ExitStack() as stack:
             with self._reading():
                 file = (
                     stack.enter_context(source.open("rb")) if isinstance(source, Path) else source
                 )
+                self.room = min(room, LARGEST, max(SMALL, EXPANSION * file.seek(0, os.SEEK_END)))
                 file.seek(0)
                 start = file.read(len(GZIP))
             if start == GZIP:
                 file = stack.enter_context(self._unzipped(file))
+            spared = Sparing(file)
             with self._reading():
                 if start == ZIP:
-                    members = self._zip_members(stack.enter_context(zipfile.ZipFile(file)))
+                    zipped = zipfile.ZipFile(spared)
+                    members = self._zip_members(stack.enter_context(zipped))
                 else:
-                    file.seek(0)
-                    archive = stack.enter_context(tarfile.open(fileobj=file, mode="r:"))
+                    spared.seek(0)
+                    archive = stack.enter_context(tarfile.TarFile(fileobj=cast(IO[bytes], spared)))
                     members = self._tar_members(archive)
                     file.seek(archive.offset)
                     if file.read(tarfile.BLOCKSIZE).strip(b"\0") or file.tell() == archive.offset:
@@ -106,38 +151,64 @@ class Archive:
         return found
 
     def read(self, name: str) -> bytes:
-        with self._reading(), self._file(name).open() as file:
-            return file.read()
+        content = io.BytesIO()
+        self._copy(self._opened(name), content, LARGEST_READ, f"{name!r}")
+        return content.getvalue()
 
-    def copy(self, name: str, to: IO[bytes]) -> None:
-        """Write a file's content to an open one, for what is too large for memory."""
+    def inner(self, name: str) -> "Archive":
+        """An archive in this one, by way of a temporary file without a name."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115 (open for as long as the archive is)
+        self._copy(self._opened(name), file, self.room, f"{name!r}")
+        return Archive(file, f"{self.called}: {name!r}", self.room)
+
+    def _opened(self, name: str) -> IO[bytes]:
         with self._reading():
-            file = self._file(name).open()
-        with file:
-            self._copy(file, to)
+            return self._file(name).open()
 
     def _file(self, name: str) -> Member:
         if name not in self._files:
             raise UserError(f"{self.called} has no '{name}': use the archive as published")
         return self._files[name]
 
-    def _copy(self, file: IO[bytes] | gzip.GzipFile, to: IO[bytes]) -> None:
-        """Errors in reading are damage, errors in writing are not."""
-        while True:
-            with self._reading():
-                chunk = file.read(CHUNK)
-            if not chunk:
-                return
-            to.write(chunk)
+    def _copy(self, file: IO[bytes] | gzip.GzipFile, to: IO[bytes], most: int, what: str) -> None:
+        """Errors in reading are damage, errors in writing are not. Closes the file that is read."""
+        with file:
+            while True:
+                with self._reading():
+                    chunk = file.read(CHUNK)
+                if not chunk:
+                    return
+                if to.tell() + len(chunk) > most:
+                    raise self._too_much(f"{what} expands to more than {most / 1e6:,.0f} MB")
+                try:
+                    to.write(chunk)
+                except OSError as error:
+                    raise UserError(
+                        f"{self.called}: {tempfile.gettempdir()} has no room for a temporary file "
+                        f"of its content ({error}): set TMPDIR to a folder with more"
+                    ) from error
+
+    def _too_much(self, problem: str) -> UserError:
+        return UserError(
+            f"{self.called}: {problem}, far beyond the archive as published: do not use this one"
+        )
+
+    def _check_count(self, count: int) -> None:
+        if count > MOST_MEMBERS:
+            raise self._too_much(f"it has more than {MOST_MEMBERS:,} members")
+
+    def _check_sizes(self, sizes: Iterator[int]) -> None:
+        if sum(sizes) > self.room:
+            raise self._too_much(f"its members claim more than {self.room / 1e6:,.0f} MB")
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
         try:
             yield
         except DAMAGED as error:
-            raise UserError(
-                f"{self.called} cannot be read ({error or type(error).__name__}): fetch it again"
-            ) from error
+            # in one line, and not with the names of a kilometre that some say
+            problem = " ".join(str(error).split())[:200] or type(error).__name__
+            raise UserError(f"{self.called} cannot be read ({problem}): fetch it again") from error
 
     @contextmanager
     def _unzipped(self, file: IO[bytes]) -> Iterator[IO[bytes]]:
@@ -145,15 +216,25 @@ class Archive:
             with self._reading():
                 file.seek(0)
                 stream = gzip.GzipFile(fileobj=file)
-            self._copy(stream, content)
+            self._copy(stream, content, self.room, "its content, a temporary file,")
             content.seek(0)
             yield content
 
     def _zip_members(self, archive: zipfile.ZipFile) -> list[Member]:
         members = []
-        for info in archive.infolist():
+        infos = archive.infolist()
+        self._check_count(len(infos))
+        self._check_sizes(info.file_size for info in infos)
+        places = sorted((info.header_offset, info.compress_size) for info in infos)
+        for (place, size), (following, _) in pairwise(places):
+            if place + LOCAL_HEADER + size > following:
+                raise self._too_much("members share their content")
+        for info in infos:
             name = info.orig_filename
             self._check(name, name)
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # the others expand without a bound on what is read at once
+                self._refuse(name, "is packed neither plainly nor by deflate")
             kind = stat.S_IFMT(info.external_attr >> 16)  # 0 unless a Unix wrote it
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
                 self._refuse(name, "is a device")
@@ -161,7 +242,9 @@ class Archive:
                 continue
             link = ""
             if kind == stat.S_IFLNK:
-                link = self._target(name, archive.read(info).decode("utf-8", "surrogateescape"))
+                with archive.open(info) as file:
+                    target = file.read(LONGEST_NAME + 1).decode("utf-8", "surrogateescape")
+                link = self._target(name, target)
             members.append(Member(name, link, partial(archive.open, info)))
         return members
 
@@ -171,8 +254,15 @@ class Archive:
             assert file is not None
             return file
 
-        members = []
-        for info in archive.getmembers():
+        members, infos, place = [], [], -1
+        for info in archive:
+            if info.offset <= place or info.size < 0:
+                raise tarfile.ReadError("a header leads back")
+            place = info.offset
+            infos.append(info)
+            self._check_count(len(infos))
+        self._check_sizes(info.size for info in infos)
+        for info in infos:
             self._check(info.name, info.name)
             if info.isdir():
                 continue
@@ -199,26 +289,30 @@ class Archive:
         parts = re.split(r"[/\\]", path)
         if parts[0] == "" or ".." in parts or DRIVE.match(path) or "\0" in path:
             self._refuse(name, "points outside the archive")
+        if len(path) > LONGEST_NAME:
+            self._refuse(name, f"has a path of more than {LONGEST_NAME} characters")
 
     def _refuse(self, name: str, problem: str) -> None:
-        raise UserError(f"{self.called}: member {name!r} {problem}: do not use this archive")
+        shown = repr(name) if len(name) <= 100 else f"{name[:100]!r}..."
+        raise UserError(f"{self.called}: member {shown} {problem}: do not use this archive")
 
     def _checked(self, members: list[Member]) -> dict[str, Member]:
-        """Members by name, links replaced by the files that they lead to."""
+        """People's own members by name, links replaced by the files that they lead to."""
+        members = [member for member in members if not ADDED.fullmatch(member.name.lower())]
         found = {member.name: member for member in members}
         if len(found) != len(members):
-            names = [member.name for member in members]
-            twice = next(name for name in names if names.count(name) > 1)
+            ((twice, _),) = Counter(member.name for member in members).most_common(1)
             self._refuse(twice, "is there twice")
+        ends = {}
         for member in members:
             end, passed = member, {member.name}
             while end.link:
-                if end.link not in found or end.link in passed:
+                if end.link not in found or end.link in passed or len(passed) > MOST_LINKS:
                     self._refuse(member.name, "is a link to no file of the archive")
                 passed.add(end.link)
                 end = found[end.link]
-            found[member.name] = end
-        return found
+            ends[member.name] = end
+        return ends
 
 
 def members(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -20,6 +20,7 @@ from pydantic import Field
 from hetspike.config import Folder, Seed
 from hetspike.errors import UserError
 from hetspike.events.archives import Archive
+from hetspike.events.published import located
 from hetspike.events.recorded import CIFAR_CLASSES
 from hetspike.events.recordings import Splits
 from hetspike.events.simulator import simulate
@@ -85,7 +86,7 @@ def orbit_cifar10(
     protocol_seed that is missing or not asked for, and for a split that is left empty.
     """
     check_protocol("sim-orbit-cifar10", protocol, protocol_seed)
-    path = Path(folder) / ARCHIVE
+    path = located(folder) / ARCHIVE
     items = _first_images(path, per_class, size, seed)
     return deal_images(
         items, str(path), protocol, protocol_seed, validation, (size, size), CIFAR_CLASSES
@@ -98,7 +99,7 @@ def _first_images(path: Path, per_class: int, size: int, seed: int) -> list[Item
     room = dict.fromkeys(range(len(CIFAR_CLASSES)), per_class)
     with Archive(path) as archive:
         for member in archive.matching(BATCH):
-            records = _records(archive.read(member.string), f"{path}: '{member.string}'")
+            records = _records(archive.read(member.string), f"{path}: {member.string!r}")
             for index, (label, *_) in enumerate(records[:, :1].tolist()):
                 if not room[label]:
                     continue

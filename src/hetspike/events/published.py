@@ -1,6 +1,8 @@
 """What a dataset will be, before it is there: the archives it comes in, how many recordings."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 # What a dataset, or a protocol of one, reads from its `folder`; a part of an archive will do.
@@ -13,6 +15,11 @@ ARCHIVES = {
     "original-288": ["DvsGesture.tar.gz"],
     "preprocessed-264": ["ibmGestureTrain.tar.gz", "ibmGestureTest.tar.gz"],
 }
+
+
+def located(folder: str) -> Path:
+    """Where archives lie: `folder` as people write it, `~` for their own."""
+    return Path(os.path.expanduser(folder))
 
 
 class Extent(NamedTuple):

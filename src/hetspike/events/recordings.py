@@ -28,6 +28,11 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def missing(self) -> list[str]:
+        """The classes that none of the recordings shows, such as where an archive is a part."""
+        there = np.bincount(self.labels, minlength=len(self.classes))
+        return [name for name, count in zip(self.classes, there, strict=True) if not count]
+
     def to_arrays(self) -> dict[str, NDArray]:
         """Plain arrays for `numpy.savez`."""
         return {

@@ -1,5 +1,7 @@
 """The table of datasets for people."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from hetspike.present.notation import origin, with_deviation
@@ -8,12 +10,13 @@ from hetspike.present.notation import origin, with_deviation
 def present_datasets(table: pd.DataFrame) -> pd.DataFrame:
     """`dataset_table` for people; the checksums stay in the csv."""
     counts = table[["train", "validation", "test"]].itertuples(index=False)
+    classes = table[["classes_train", "classes_validation", "classes_test"]].values.tolist()
     scores = table[["float_accuracy", "float_accuracy_sd", "n"]].itertuples(index=False)
     return pd.DataFrame(
         {
             "Dataset": table["dataset"],
             "Protocol of": table["protocol"],
-            "Classes": table["classes"],
+            "Classes": [*map(classes_there, classes, table["classes"])],
             "Train / validation / test": [
                 " / ".join(str(count) for count in row) for row in counts
             ],
@@ -24,6 +27,18 @@ def present_datasets(table: pd.DataFrame) -> pd.DataFrame:
             "Float transformer (%)": [with_deviation(*row) for row in scores],
         }
     )
+
+
+def classes_there(counts: Sequence[int], classes: int) -> str:
+    """How many classes train, validation and test recordings show; of how many, where some lack.
+
+    >>> classes_there([10, 10, 10], 10), classes_there([6, 6, 6], 10)
+    ('10', '6 of 10')
+    >>> classes_there([10, 9, 6], 10)
+    '10 / 9 / 6 of 10'
+    """
+    shown = " / ".join(map(str, counts if len({*counts}) > 1 else counts[:1]))
+    return shown if shown == str(classes) else f"{shown} of {classes}"
 
 
 def datasets_caption(table: pd.DataFrame) -> str:
