@@ -239,6 +239,55 @@ def test_one_wrong_bit_a_cut_or_another_file_is_one_line(finished, scripts, tmp_
                 assert str(error).startswith(str(path))
 
 
+# Numbers that are none
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a,b\n1,2\n3,inf\n", "column 'b' holds inf in row 2"),
+        ("a,b\n1,-inf\n", "column 'b' holds -inf in row 1"),
+        ("a,b\n1,\n", "column 'b' holds nan in row 1"),
+        ("a,b\nnan,2\n", "column 'a' holds nan in row 1"),
+        ("a,b\n1,1e999\n", "column 'b' holds inf in row 1"),
+        ("a,agreement\n1,inf\n", "column 'agreement' holds inf in row 1"),
+        ("a\n1\n", "no column 'b'"),
+        ("a,b\n", "no row"),
+        ("", "No columns to parse"),
+        ("a,b\n1,2,3\n1,2,3,4\n", "Expected 3 fields in line 3, saw 4"),
+    ],
+)
+def test_a_table_of_a_job_holds_numbers(scripts, tmp_path, text, problem):
+    write_sealed(tmp_path / "t.csv", text.encode())
+    with pytest.raises(UserError) as error:
+        scripts.reading.read_table(str(tmp_path / "t.csv"), () if "agreement" in text else ("b",))
+    assert problem in str(error.value) and "\n" not in str(error.value)
+    assert str(error.value).startswith(str(tmp_path / "t.csv"))
+
+
+def test_a_network_with_layers_in_float_has_no_integers_to_tell_of(scripts, tmp_path):
+    write_sealed(tmp_path / "t.csv", b"accuracy,agreement\n0.5,\n0.25,1\n")
+    assert scripts.reading.read_table(str(tmp_path / "t.csv"))["agreement"].isna().sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"passes": NaN}', "NaN is no finite number"),
+        ('{"passes": -Infinity}', "-Infinity is no finite number"),
+        ('{"assignment": {}}', "no 'passes'"),
+        ("[1]", "is not what a job writes"),
+        ("[" * 100_000, "is not what a job writes"),
+        ("", "Expecting value"),
+    ],
+)
+def test_an_object_of_a_job_has_its_keys_and_numbers(scripts, tmp_path, text, problem):
+    write_sealed(tmp_path / "s.json", text.encode())
+    with pytest.raises(UserError) as error:
+        scripts.reading.read_json(str(tmp_path / "s.json"), "passes")
+    assert problem in str(error.value) and str(error.value).endswith(REMEDY)
+
+
 # Through Snakemake
 
 SCENES = [  # what is damaged, and what is asked for: jobs that do not wait for each other

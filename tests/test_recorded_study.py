@@ -311,6 +311,24 @@ def test_a_second_run_has_nothing_to_do_with_the_archives_or_without(recorded, t
 
 
 @long_run
+def test_an_archive_is_read_again_when_it_changed_and_not_when_its_date_did(recorded, tmp_path):
+    moved = copy_project(
+        recorded,
+        tmp_path / "moved",
+        *PROJECT,
+        *("data", "results", "study.yaml", ".dvc", ".dvcignore", ".snakemake"),
+    )
+    # of these sizes Snakemake compares contents, of real archives dates alone
+    as_large = ("--dry-run", "--configfile", "study.yaml", "--max-checksum-file-size", "1")
+    for name in FETCHED | BY_HAND:
+        (moved / "data/raw" / name).touch()
+    assert "Nothing to be done" in output_of(moved, *as_large)
+    put(moved, {"NMNIST/Test.zip": digits("Test", 3)})
+    listing = output_of(moved, *as_large)
+    assert re.search(r"^events +1$", listing, re.MULTILINE)
+
+
+@long_run
 @pytest.mark.skipif(
     nmnist is digits,
     reason="N-MNIST recordings are not beside the repository: no study of real recordings is run",

@@ -1,7 +1,9 @@
 """Frames in a file: what comes back, as which bytes, and what damage says; batches read ahead."""
 
 import io
+import json
 import threading
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -104,6 +106,112 @@ def test_another_zip_is_no_frames(tmp_path):
         pytest.raises(UserError, match="other holds no frames"),
     ):
         StoredFrames(file, "other")
+
+
+SHAPE = [2, 1, 2, 2, 3]
+ABOUT = {"shape": SHAPE, "labels": [0, 1], "classes": CLASSES}
+ROWS = {"000000": bytes(12), "000001": bytes(12)}
+
+
+def archived(folder: Path, members: dict[str, bytes], kind: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(folder / "made.zip", "w", kind) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return folder / "made.zip"
+
+
+def opened(path: Path) -> StoredFrames:
+    with path.open("rb") as file:
+        return StoredFrames(file, "made.zip")
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"shape": [2, 1, 2, 2]},
+        {"shape": [2, 1, 2, 2, 0]},
+        {"shape": [2, 1, 2, -2, -3]},
+        {"shape": [2, 1, 2, 2, 3.0]},
+        {"shape": [2, 1, 2, 2, True]},
+        {"shape": [3, 1, 2, 2, 3]},  # a recording more than there are
+        {"shape": [1, 1, 2, 2, 3], "labels": [0]},  # one less
+        {"shape": [2, 1, 2, 3, 3]},  # larger ones
+        {"shape": [2, 2**20, 2, 2**20, 2**20]},  # beyond every memory
+        {"shape": [10**30, 1, 2, 2, 3]},
+        {"shape": "2"},
+        {"labels": [0]},
+        {"labels": [0, 2]},
+        {"labels": [-1, 0]},
+        {"labels": [0, 1.0]},
+        {"labels": [0, float("nan")]},
+        {"labels": {"0": 1}},
+        {"labels": [0, 2**70]},
+        {"classes": ["left"]},
+        {"classes": ["left", 1]},
+        {"classes": "ab"},
+        {"classes": None},
+        {"shape": None},
+    ],
+)
+def test_what_a_file_says_of_itself_has_to_agree(tmp_path, about):
+    assert opened(archived(tmp_path, {"about.json": json.dumps(ABOUT).encode()} | ROWS)).shape
+    path = archived(tmp_path, {"about.json": json.dumps(ABOUT | about).encode()} | ROWS)
+    with pytest.raises(UserError, match=r"^made\.zip holds no frames .*: make it again$"):
+        opened(path)
+
+
+def redirected(path: Path, field: int, value: int) -> None:
+    """A field of four bytes of each recording's entry in the directory of a zip archive."""
+    content = bytearray(path.read_bytes())
+    for row in ROWS:
+        entry = content.rindex(row.encode()) - 46  # where the name stands in it
+        content[entry + field : entry + field + 4] = value.to_bytes(4, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"about.json": b"[" * 100_000 + b"]" * 100_000},
+        {"about.json": b" " * 2**25},
+        {"about.json": b"[]"},
+        {"about.json": b'"shape"'},
+        {"about.json": b'{"shape": ' + b"9" * 10_000 + b"}"},
+        {"readme": b"..."},
+        {"000001": bytes(13)},
+        {"000001": bytes(2**21)},
+        {"000001": b""},
+    ],
+)
+def test_a_hostile_member_is_refused_before_it_takes_memory(tmp_path, members):
+    content = {"about.json": json.dumps(ABOUT).encode()} | ROWS | members
+    path = archived(tmp_path, content)
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"^made\.zip holds no frames"):
+        opened(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**23
+
+
+def test_members_are_deflated_and_do_not_lie_in_each_other(tmp_path):
+    content = {"about.json": json.dumps(ABOUT).encode()} | ROWS
+    for kind in (zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with pytest.raises(UserError, match=r"about\.json is not deflated"):
+            opened(archived(tmp_path, content, kind))
+    path = archived(tmp_path, content)
+    redirected(path, 42, 0)  # both begin where the first member does
+    with pytest.raises(UserError, match=r"^made\.zip is damaged"):
+        opened(path)[:]
+    path = archived(tmp_path, content)
+    redirected(path, 20, path.stat().st_size // 2)  # either takes half of the file
+    with pytest.raises(UserError, match="members lie in each other"):
+        opened(path)
+
+
+def test_a_device_is_no_file_of_frames():
+    with open("/dev/zero", "rb") as file, pytest.raises(UserError, match="no regular file"):
+        StoredFrames(file, "zero")
 
 
 def test_a_whole_epoch_visits_every_recording_once():
