@@ -20,7 +20,6 @@ from hetspike.events import DATASETS as KNOWN_DATASETS
 from hetspike.events import published
 from hetspike.files import ending, intact
 from hetspike.names import labelled, protocol_of, search_of
-from hetspike.sharing import Job, offered
 from hetspike.study import FLOAT, parse_study
 
 # One thread a job and parallelism between jobs: results do not depend on --cores.
@@ -133,94 +132,6 @@ wildcard_constraints:
     cell=one_of(CELLS),
 
 
-# What other studies may take, by kind: what a job of it leaves in the folder of a study.
-NETWORK = "networks/{dataset}/{seed}"
-MADE = {
-    "events": [
-        *(f"events/{{dataset}}/{split}.npz" for split in SPLITS),
-        "events/{dataset}/samples.csv",
-    ],
-    "frames": [
-        *(f"frames/{{dataset}}/{split}.zip" for split in SPLITS),
-        "frames/{dataset}/events.csv",
-    ],
-    "linear": ["linear/{dataset}.npz"],
-    "searches": ["searches/{dataset}/{seed}/{cell}.json"],
-    "networks": [
-        *(f"{NETWORK}/{name}.safetensors" for name in ("{cell}", "selected/{cell}")),
-        f"{NETWORK}/{{cell}}.csv",
-    ],
-}
-
-
-def settings_of(kind, dataset, cell=FLOAT):
-    """The settings that make what a job of a kind leaves."""
-    match kind:
-        case "events":
-            made_by = STUDY.recordings_made_by(dataset)
-        case "frames" | "linear":
-            made_by = STUDY.frames_made_by(dataset)
-        case "searches":
-            made_by = STUDY.search_made_by(dataset, CELLS[cell])
-        case "networks":
-            made_by = STUDY.network_made_by(dataset, CELLS[cell])
-    return {"kernels": STUDY.kernels} | made_by
-
-
-def made_by(kind):
-    """The settings of a job of a kind, as its parameter."""
-    return lambda wildcards: settings_of(kind, wildcards.dataset, wildcards.get("cell", FLOAT))
-
-
-def record_of(kind):
-    """Where a job of a kind says which settings made its files."""
-    own = "/{seed}/{cell}" if kind in ("searches", "networks") else ""
-    return f"settings/{kind}/{{dataset}}{own}.json"
-
-
-def shareable():
-    """Every job of the study whose files another one may have."""
-    cells = {"searches": SEARCHED, "networks": CELLS}
-    for kind, files in MADE.items():
-        seeds = STUDY.seeds if kind in cells else [0]
-        for dataset, seed, cell in product(DATASETS, seeds, cells.get(kind, [FLOAT])):
-            values = {"dataset": dataset, "seed": seed, "cell": cell}
-            device = "cpu" if STUDY.device == "cpu" and kind in cells else None
-            yield Job(
-                record_of(kind).format(**values),
-                tuple(file.format(**values) for file in files),
-                settings_of(kind, dataset, cell),
-                device,
-            )
-
-
-try:
-    OTHER = Path("results") / (STUDY.shares or STUDY.study)
-    TAKEN = offered(OTHER, shareable()) if OTHER != RESULTS else set()
-except UserError as error:
-    sys.exit(f"hetspike: {error}")
-
-
-def home(file):
-    """A file of this study, or of the one that it shares: that is read and never written."""
-    return str((OTHER if file in TAKEN else RESULTS) / file)
-
-
-def kept(file):
-    """The same for a name with wildcards, as an input."""
-    return lambda wildcards: home(file.format(**wildcards))
-
-
-def kept_of_cells(file):
-    """The same for every cell."""
-    return lambda wildcards: [home(file.format(cell=cell, **wildcards)) for cell in CELLS]
-
-
-def homes(file, **values):
-    """The same for every value of the wildcards, as `expand` orders them."""
-    return [home(each) for each in expand(file, **values)]
-
-
 @cache
 def imported(file):
     """The modules that a file imports, and the data of the package that it names.
@@ -258,11 +169,11 @@ def code(file, without=frozenset()):
 
 
 def code_of_dataset(file):
-    """The same for a rule of one dataset: how others are made or read is no part of it."""
+    """The same where a dataset is made or read: how others are is no part of it."""
 
     def reached(wildcards):
         modules = {
-            name: str(ROOTS[0] / make.__module__.replace(".", "/")) + ".py"
+            name: str(ROOTS[0].joinpath(*make.__module__.split(".")).with_suffix(".py"))
             for name, make in KNOWN_DATASETS.items()
         }
         return code(file, without=frozenset(modules.values()) - {modules[wildcards.dataset]})

@@ -1,0 +1,90 @@
+# What a study may take from another one, as `shares` in its configuration says, and where it lies.
+
+from hetspike.sharing import Job, offered
+
+# What other studies may take, by kind: what a job of it leaves in the folder of a study.
+NETWORK = "networks/{dataset}/{seed}"
+MADE = {
+    "events": [
+        *(f"events/{{dataset}}/{split}.npz" for split in SPLITS),
+        "events/{dataset}/samples.csv",
+    ],
+    "frames": [
+        *(f"frames/{{dataset}}/{split}.zip" for split in SPLITS),
+        "frames/{dataset}/events.csv",
+    ],
+    "linear": ["linear/{dataset}.npz"],
+    "searches": ["searches/{dataset}/{seed}/{cell}.json"],
+    "networks": [
+        *(f"{NETWORK}/{name}.safetensors" for name in ("{cell}", "selected/{cell}")),
+        f"{NETWORK}/{{cell}}.csv",
+    ],
+}
+
+
+def settings_of(kind, dataset, cell=FLOAT):
+    """The settings that make what a job of a kind leaves."""
+    match kind:
+        case "events":
+            made_by = STUDY.recordings_made_by(dataset)
+        case "frames" | "linear":
+            made_by = STUDY.frames_made_by(dataset)
+        case "searches":
+            made_by = STUDY.search_made_by(dataset, CELLS[cell])
+        case "networks":
+            made_by = STUDY.network_made_by(dataset, CELLS[cell])
+    return {"kernels": STUDY.kernels} | made_by
+
+
+def made_by(kind):
+    """The settings of a job of a kind, as its parameter."""
+    return lambda wildcards: settings_of(kind, wildcards.dataset, wildcards.get("cell", FLOAT))
+
+
+def record_of(kind):
+    """Where a job of a kind says which settings made its files."""
+    one = "{dataset}/{seed}/{cell}" if kind in ("searches", "networks") else "{dataset}"
+    return f"settings/{kind}/{one}.json"
+
+
+def shareable():
+    """Every job of the study whose files another one may have."""
+    cells = {"searches": SEARCHED, "networks": CELLS}
+    for kind, files in MADE.items():
+        seeds = STUDY.seeds if kind in cells else [0]
+        for dataset, seed, cell in product(DATASETS, seeds, cells.get(kind, [FLOAT])):
+            values = {"dataset": dataset, "seed": seed, "cell": cell}
+            device = "cpu" if STUDY.device == "cpu" and kind in cells else None
+            yield Job(
+                record_of(kind).format(**values),
+                tuple(file.format(**values) for file in files),
+                settings_of(kind, dataset, cell),
+                device,
+            )
+
+
+try:
+    OTHER = Path("results") / (STUDY.shares or STUDY.study)
+    TAKEN = offered(OTHER, shareable()) if OTHER != RESULTS else set()
+except UserError as error:
+    sys.exit(f"hetspike: {error}")
+
+
+def home(file):
+    """A file of this study, or of the one that it shares: that is read and never written."""
+    return str((OTHER if file in TAKEN else RESULTS) / file)
+
+
+def kept(file):
+    """The same for a name with wildcards, as an input."""
+    return lambda wildcards: home(file.format(**wildcards))
+
+
+def kept_of_cells(file):
+    """The same for every cell."""
+    return lambda wildcards: [home(file.format(cell=cell, **wildcards)) for cell in CELLS]
+
+
+def homes(file, **values):
+    """The same for every value of the wildcards, as `expand` orders them."""
+    return [home(each) for each in expand(file, **values)]
