@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from hetspike.documents import read
 from hetspike.errors import UserError
+from hetspike.events import DATASETS
 from hetspike.study import parse_study
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -21,6 +23,13 @@ def test_shipped_studies_are_valid_and_named_after_their_file(path):
         assert "study" not in content
     else:
         assert parse_study(content).study == path.stem
+
+
+def test_claims_are_about_datasets_that_exist():
+    """One of another name would be judged on nothing, and nobody would hear of it."""
+    content = read(CONFIG / "claims.yaml")
+    named = {name for each in content["claims"] + content["paper"] for name in each["datasets"]}
+    assert named <= DATASETS.keys()
 
 
 def test_the_default_study_is_the_papers_comparison():

@@ -8,6 +8,7 @@ or grows larger by its aliases, than any configuration.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def overrides(entries: Sequence[str]) -> dict[str, Any]:
 
 def repeated(keys: list[str]) -> str | None:
     """The first of them that stands there twice."""
-    return next((key for place, key in enumerate(keys) if key in keys[:place]), None)
+    return next((key for key, times in Counter(keys).items() if times > 1), None)
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
