@@ -377,6 +377,14 @@ def test_a_pass_that_is_watched_computes_the_same_and_leaves_nothing_behind():
     assert not linear._forward_hooks and not linear._forward_pre_hooks
 
 
+def test_what_is_done_with_logits_is_not_the_networks():
+    linear = nn.Linear(3, 5)
+    with torch.no_grad(), Watch(linear) as seen:
+        logits = linear(X)
+        assert (logits * logits).exp().isfinite().all()
+    assert list(seen.weighed) == [""] and not seen.multiplied and not seen.uncounted
+
+
 def test_neurons_are_seen_by_their_spikes():
     model = Does(lambda m, x: m.n(x), n=neuron.IFNode(step_mode="m"))
     seen = watched(model, X)

@@ -68,7 +68,7 @@ FREE = frozenset(f"{MOVES} {COMPARES} {ADDS}".split())
 
 
 class Watch(TorchDispatchMode):
-    """Counts what a model does while it is in use; frames are the arguments of the model itself.
+    """Counts what a model does when it is called; frames are its arguments.
 
     What it finds stands under the names of modules, in the order of execution.
 
@@ -89,7 +89,7 @@ class Watch(TorchDispatchMode):
         self._model = model
         self._names = {each: name for name, each in model.named_modules()}
         self._origins: dict[int, frozenset[str] | None] = {}  # of a storage, by its address
-        self._modules = [model]  # that are at work, the innermost last
+        self._modules: list[nn.Module] = []  # that are at work, the innermost last
         self._executed = 0
 
     def __enter__(self) -> Self:
@@ -140,7 +140,7 @@ class Watch(TorchDispatchMode):
             before = tuple(self._copy(x) if isinstance(x, Tensor) else x for x in args)
         out = func(*args, **kwargs)
         self._set_origin(out, NOTHING if name == "lift_fresh" else origin)  # torch.tensor(...)
-        if origin is ACTIVATION and not func.is_view and name not in FREE:
+        if self._modules and origin is ACTIVATION and not func.is_view and name not in FREE:
             self._sort(name, before, out)
         return out
 
