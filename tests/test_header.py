@@ -211,6 +211,9 @@ PLACES = {
 
 def test_tensors_that_do_not_lie_one_behind_the_other_are_refused(tried):
     assert opened(opening({**OURS, "a": TENSOR}, bytes(4))) == {}
+    once = json.dumps({**OURS, "a": TENSOR}).encode()
+    for twice in (once[:-1] + b"," + once[1:], once.replace(b"{}", b'{\\"b\\":1,\\"b\\":1}')):
+        assert "get it again" in told(opened, opening(twice, bytes(4)))
     for name, header in PLACES.items():
         ends = [each["data_offsets"][-1] for each in header.values() if isinstance(each, dict)]
         content = bytes(min(10, max([4, *ends])))
