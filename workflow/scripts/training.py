@@ -1,11 +1,11 @@
 """Training between samples on disk and a network's file."""
 
 import hashlib
-import pickle
 import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import pandas as pd
@@ -131,6 +131,6 @@ def _state(state_file: Path, remedy: str = REMEDY) -> dict[str, Any]:
         return dict(torch.load(BytesIO(content), map_location="cpu", weights_only=True))
     except (
         *(AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
-        pickle.UnpicklingError,
+        UnpicklingError,
     ) as error:
         raise UserError(f"{state_file} holds no state of a training: {remedy}") from error
