@@ -305,7 +305,6 @@ SCENES = [  # what is damaged, and what is asked for: jobs that do not wait for 
         ),
         "packed/sim-gestures/1/pot-3.safetensors": "evaluation/sim-gestures/1/networks.csv",
         "linear/sim-saccade-digits.npz": "evaluation/sim-saccade-digits/0/networks.csv",
-        "frames/sim-saccade-digits/test.zip": "evaluation/sim-saccade-digits/1/networks.csv",
     },
     {"evaluation/sim-gestures/0/predictions.csv": "tables/results.csv"},
 ]

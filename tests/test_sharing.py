@@ -181,10 +181,3 @@ def test_a_study_that_shares_is_refused_where_a_setting_differs(moved, change, w
     assert line.startswith("hetspike: results/smoke/")
     assert [word for word in words if word not in line] == []
     assert results(moved) == before
-
-
-@long_run
-def test_a_study_may_share_with_itself_and_is_then_as_without(moved):
-    assert planned(moved, write_study(moved, SMOKE | {"shares": "smoke"})) == {}
-    faster = SMOKE | {"shares": "smoke", "qat": SMOKE["qat"] | {"learning_rate": 0.006}}
-    assert planned(moved, write_study(moved, faster))["quantize"] == 20
