@@ -482,7 +482,12 @@ COMMANDS: list[tuple[str, str]] = [
             *("qat={epochs:0}", "qat={epochs:99999999999999}", "qat={epochs:1,epochs:2}", "qat={}"),
             *("datasets={}", "datasets=[]", "searches={}", "searches=[1]", "schemes=3", "speed=2"),
             *("schemes={uniform:[1]}", "schemes={uniform:[]}", "schemes={cubic:[3]}", "shares=x"),
-            *("shares=nowhere", "shares=default", "distillation={share:2}", "boundary_layers=4-bit"),
+            *(
+                "shares=nowhere",
+                "shares=default",
+                "distillation={share:2}",
+                "boundary_layers=4-bit",
+            ),
             *("__use_yte__=true", "pathvars=3", "pathvars={a:b}", "a=!!python/name:os.getcwd"),
             *("qat={__use_yte__:true}", "float_training=x", "candidates=", "searches="),
         ]
