@@ -218,7 +218,7 @@ MISTAKES = {
     "run net liar.npz": "liar.npz: no frames, or damaged",
     "run net beyond.npz": "beyond.npz: no frames, or damaged",
     "run net deep.npz": "deep.npz: no frames, or damaged",
-    "run net bomb.zip": "bomb.zip: ",
+    "run net bomb.zip": "bomb.zip holds no frames",
     "run net pipe": "pipe: no regular file: name one that can be read",
     "run net folder": "folder: Is a directory: name a file that can be read",
     "run /dev/zero frames.npz": "/dev/zero: no regular file: name one that can be read",

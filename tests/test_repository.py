@@ -161,6 +161,23 @@ def published(stage: str) -> dict[str, bytes]:
     return contents
 
 
+def is_current() -> bool:
+    """Whether the published default study judges what this version judges, the last epoch."""
+    results = published("reproduce")["results/default/tables/results.csv"].decode()
+    return "selected_accuracy" in results.partition("\n")[0].split(",")
+
+
+of_current_results = pytest.mark.skipif(
+    not is_current(),
+    reason="the published default study follows rules of 0.2.0: `make reproduce publish`",
+)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/RESULTS.md", "docs/ARTIFACT.md"])
+def test_pages_say_where_results_follow_earlier_rules(page):
+    assert ("version 0.2.0" in (ROOT / page).read_text()) is not is_current()
+
+
 def test_what_the_stages_name_is_what_is_published():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     assert stages.keys() == {"reproduce", "smoke"}

@@ -18,7 +18,6 @@ from hetspike.quantizer import Choice
 from hetspike.traits import Traits
 
 MOST_CLASSES, MOST_MODULES, LONGEST_NAME = 2**17, 2**14, 2**9  # of any network
-WIDEST, DEEPEST, MOST_RATIO = 2**14, 2**7, 2**7  # of a Spikformer
 SHOWN = 300  # characters of what is wrong with a header
 
 
@@ -68,10 +67,6 @@ class Size(Network):
 
     @model_validator(mode="after")
     def check_size(self) -> "Size":
-        if self.width > WIDEST or self.depth > DEEPEST or self.mlp_ratio > MOST_RATIO:
-            raise ValueError(
-                f"more than width {WIDEST}, depth {DEEPEST} or mlp_ratio {MOST_RATIO}: no network"
-            )
         if self.width % self.heads:
             raise ValueError(f"heads {self.heads} does not divide width {self.width}")
         return self
