@@ -23,9 +23,9 @@ CONTENTS = {"b/2.bin": b"two", "a.bin": b"one", "b/10.bin": b"ten"}
 
 def zipped(path: Path, contents: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("b/", b"")
-        for name, content in contents.items():
-            archive.writestr(name, content)
+        archive.writestr(zipfile.ZipInfo("b/"), b"")
+        for name, content in contents.items():  # without a date: the same bytes every time
+            archive.writestr(zipfile.ZipInfo(name), content, archive.compression)
     return path
 
 

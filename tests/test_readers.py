@@ -34,8 +34,8 @@ def shuffled(members: Members, seed: int) -> Members:
 def zipped(members: Members) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+        for name, content in members.items():  # without a date: the same bytes every time
+            archive.writestr(zipfile.ZipInfo(name), content, archive.compression)
     return file.getvalue()
 
 
