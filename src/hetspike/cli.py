@@ -25,7 +25,7 @@ from hetspike.api import check_counts, run
 from hetspike.checkpoint import load_trained
 from hetspike.codes import size_of
 from hetspike.container import LARGEST_FILE
-from hetspike.errors import UserError
+from hetspike.errors import UserError, during
 from hetspike.events.archives import DAMAGED
 from hetspike.files import beside
 from hetspike.names import FLOAT
@@ -88,13 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _pack(network: Path, out: Path, frames: Path) -> None:
     data = _content(network)
-    with _naming(network):
+    with during(str(network)):
         model, about = load_trained(data)
     counts, _ = _read_frames(frames)
-    with _naming(frames):
+    with during(str(frames)):
         check_counts(counts, model)
     example = counts[:EXAMPLES].transpose(0, 1).float()
-    with _naming(network):
+    with during(str(network)):
         packed = pack(model, example, network=about["network"], classes=about["classes"])
     _write(out, packed)
     content = read(packed)
@@ -104,7 +104,7 @@ def _pack(network: Path, out: Path, frames: Path) -> None:
 
 def _inspect(file: Path) -> None:
     data = _content(file)
-    with _naming(file):
+    with during(str(file)):
         packed = read(data)
     for key, value in packed.about.items():
         if key not in ("layers", "folded", "traits", "agreement"):
@@ -122,12 +122,12 @@ def _inspect(file: Path) -> None:
 
 def _run(file: Path, frames: Path) -> None:
     data = _content(file)
-    with _naming(file):
+    with during(str(file)):
         network, _ = load_packed(data)
     counts, labels = _read_frames(frames)
-    with _naming(frames):
+    with during(str(frames)):
         check_counts(counts, network)
-    with _naming(file):
+    with during(str(file)):
         classes, operations = run(data, counts)
     simulated = logits_of(network, Samples(counts, torch.zeros(len(counts))))
     print(f"{len(counts)} recordings, on integers from the frames to the classes")
@@ -169,11 +169,11 @@ def _read_frames(path: Path) -> tuple[Tensor, Tensor | None]:
     if path.suffix == ".zip":  # a study's own
         with _reading(path) as file:
             stored = StoredFrames(file, str(path))
-        with _naming(path):
+        with during(str(path)):
             check_size("frames", stored.shape, np.dtype(np.uint8))
         return stored[:], stored.labels
     try:
-        with _reading(path) as file, _naming(path), zipfile.ZipFile(file) as archive:
+        with _reading(path) as file, during(str(path)), zipfile.ZipFile(file) as archive:
             frames = _array(archive, "frames")
             labels = _array(archive, "labels") if "labels.npy" in archive.namelist() else None
     except (*DAMAGED, LookupError, TypeError, OverflowError, SyntaxError, TokenError):
@@ -235,12 +235,3 @@ def _write(path: Path, data: bytes) -> None:
             part.write_bytes(data)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}: name a file that can be written") from None
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Put the file in front of what is wrong with it."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
