@@ -204,13 +204,16 @@ def check_size(name: str, shape: Sequence[int], dtype: np.dtype) -> None:
         raise UserError(f"{name} of {size:,} bytes, more than {LARGEST_FRAMES:,}: give fewer")
 
 
+def _at_once(name: str, flags: int) -> int:
+    """An opener that does not wait for a pipe which nobody writes to."""
+    return os.open(name, flags | os.O_NONBLOCK)
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[IO[bytes]]:
     """A regular file, open. Others may have no end, or none yet."""
     try:
-        # a pipe that nobody writes to is not waited for
-        at_once = lambda name, flags: os.open(name, flags | os.O_NONBLOCK)  # noqa: E731
-        with open(path, "rb", opener=at_once) as file:
+        with open(path, "rb", opener=_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise UserError(f"{path}: no regular file: name one that can be read")
             yield file
