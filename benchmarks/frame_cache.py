@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hetspike.samples import Samples, StoredFrames, ahead, store
+from hetspike.data.samples import Samples, StoredFrames, ahead, store
 
 SHAPE = (16, 2, 128, 128)
 EVENTS = 200_000

@@ -15,8 +15,9 @@ import pandas as pd
 import torch
 from scipy.stats import kurtosis
 
-from hetspike.checkpoint import load_trained
-from hetspike.quantizer import Choice, Quantizer, quantizable_layers
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.packed.checkpoint import load_trained
+from hetspike.quantization.quantizer import Choice, Quantizer
 
 
 @torch.no_grad()

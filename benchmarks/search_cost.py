@@ -7,16 +7,22 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from hetspike.data.events import DATASETS
+from hetspike.data.frames import frames
+from hetspike.data.samples import Samples
 from hetspike.documents import read
-from hetspike.events import DATASETS
-from hetspike.frames import frames
-from hetspike.model import Spikformer
-from hetspike.quantizer import Choice, boundary_choices, choices, quantize, single_scheme
-from hetspike.samples import Samples
+from hetspike.networks import build
+from hetspike.quantization.quantizer import (
+    Choice,
+    boundary_choices,
+    choices,
+    quantize,
+    single_scheme,
+)
 from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
-from hetspike.study import parse_study
-from hetspike.train import fit
+from hetspike.study.study import parse_study
+from hetspike.training.loop import fit
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -38,7 +44,7 @@ def main(path: str) -> None:
         if split != "test"
     )
     torch.manual_seed(0)
-    network = Spikformer(int(train.labels.max()) + 1, **plan.network.model_dump())
+    network = build(plan.network, int(train.labels.max()) + 1)
     example, _ = train.batch(torch.arange(1))
     boundary = boundary_choices(network, study.boundary_layers, example)
     ternary = quantize(network, single_scheme(network, Choice("uniform", 2), boundary))

@@ -20,7 +20,7 @@ from importlib import import_module
 import snakemake.cli
 
 LATE = (  # what a child would import anew
-    *("smart_open", "hetspike.documents", "hetspike.study", "snakemake.assets"),
+    *("smart_open", "hetspike.documents", "hetspike.study.study", "snakemake.assets"),
     *("snakemake.report.html_reporter.data.packages", "snakemake.storage", "snakemake.workflow"),
 )
 

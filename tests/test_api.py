@@ -10,19 +10,20 @@ from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
 import hetspike
-from hetspike import evaluate
 from hetspike.api import CANDIDATES, SETTINGS, choose, measure, run
-from hetspike.config import Recipe, SensitivitySettings
-from hetspike.energy import ENERGY_VIEWS
+from hetspike.cost import operations
+from hetspike.cost.energy import ENERGY_VIEWS
+from hetspike.cost.sizes import compression, effective_bits, model_bits
+from hetspike.data.samples import Samples
 from hetspike.errors import UserError
-from hetspike.model import Spikformer
-from hetspike.packing import load_packed, pack, unpack
-from hetspike.quantizer import Choice, choices, quantizable_layers, quantize
-from hetspike.samples import Samples
+from hetspike.inspection.inference import logits_of
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.networks.spikformer import Spikformer
+from hetspike.packed.packing import load_packed, pack, unpack
+from hetspike.quantization.quantizer import Choice, choices, quantize
 from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
-from hetspike.sizes import compression, effective_bits, model_bits
-from hetspike.train import logits_of
+from hetspike.settings import Recipe, SensitivitySettings
 
 ROOT = Path(__file__).parents[1]
 GRADIENTS = SensitivitySettings(recordings=8, batch_size=2)
@@ -79,7 +80,8 @@ def spikformer() -> nn.Module:
 def packed() -> bytes:
     layers = quantizable_layers(spikformer())
     network = quantize(spikformer(), dict.fromkeys(layers, Choice("uniform", 3)))
-    size = {"width": 16, "depth": 1, "heads": 2, "pools": [False] * 4}
+    size = {"width": 16, "depth": 1, "heads": 2, "mlp_ratio": 4, "pools": [False] * 4}
+    size["architecture"] = "spikformer"
     return pack(network, recordings(4, 8).frames.transpose(0, 1).float(), network=size, classes=3)
 
 
@@ -159,7 +161,7 @@ def test_a_search_sees_every_batch_from_rest():
             {"method": "magic"},
             "unknown method 'magic': use one of random, sensitivity, fisher, dnas",
         ),
-        ({"method": "dnas"}, "'dnas' needs settings of its own: give a hetspike.config.DnasSett"),
+        ({"method": "dnas"}, "'dnas' needs settings of its own: give a hetspike.settings.DnasSett"),
         ({"method": "dnas", "settings": GRADIENTS}, "'dnas' needs settings of its own"),
         ({"budget": 1.0}, "budget 1 is out of reach: the candidates allow 2 to 8"),
         ({"candidates": {"magic": [4]}}, "unknown scheme 'magic'"),
@@ -196,7 +198,7 @@ def test_measure_by_hand():
 
 
 def test_measuring_starts_every_batch_at_rest(monkeypatch):
-    monkeypatch.setattr(evaluate, "BATCH", 3)  # 8 recordings: 3, 3 and 2
+    monkeypatch.setattr(operations, "BATCH", 3)  # 8 recordings: 3, 3 and 2
     assignment, samples = {"0": Choice("pot", 3)}, recordings(8)
     model = Keeping()
     model(samples.batch(torch.arange(4))[0])

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from test_formats import mutated
 
+from hetspike.data.events import archives
+from hetspike.data.events.archives import Archive, members
 from hetspike.errors import UserError
-from hetspike.events import archives
-from hetspike.events.archives import Archive, members
 
 CONTENTS = {"b/2.bin": b"two", "a.bin": b"one", "b/10.bin": b"ten"}
 

@@ -6,8 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import affine_grid, grid_sample
 
-from hetspike.augmentation import CUT, NOTHING, SHEAR, SHIFT_X, SHIFT_Y, TURN, _moves, augment, mix
-from hetspike.config import Augmentation, Mixup
+from hetspike.settings import Augmentation, Mixup
+from hetspike.training.augmentation import (
+    CUT,
+    NOTHING,
+    SHEAR,
+    SHIFT_X,
+    SHIFT_Y,
+    TURN,
+    _moves,
+    augment,
+    mix,
+)
 
 STILL = Augmentation(mirror=0, shear=0, shift=0, turn=0, cut=0)
 seeds = st.integers(0, 2**16)

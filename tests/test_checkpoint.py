@@ -5,20 +5,21 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from hetspike.checkpoint import load_trained, skeleton, trained_bytes
 from hetspike.errors import UserError
-from hetspike.header import TrainedHeader, header
-from hetspike.model import Spikformer
-from hetspike.packing import load_packed, pack
-from hetspike.quantizer import Choice, freeze, quantize
+from hetspike.networks.spikformer import Spikformer
+from hetspike.packed.checkpoint import load_trained, skeleton, trained_bytes
+from hetspike.packed.header import TrainedHeader, header
+from hetspike.packed.packing import load_packed, pack
+from hetspike.quantization.quantizer import Choice, freeze, quantize
 
-NETWORK = {
+SIZE = {
     "width": 16,
     "depth": 1,
     "heads": 2,
     "mlp_ratio": 2,
     "pools": [True, True, True, False],
 }
+NETWORK = {"architecture": "spikformer", **SIZE}
 ASSIGNMENT = {"patch.stages.2.0": Choice("pot", 4), "head": Choice("binary", 1)}
 ABOUT = {"classes": 3, "network": NETWORK, "assignment": ASSIGNMENT}
 
@@ -26,7 +27,7 @@ ABOUT = {"classes": 3, "network": NETWORK, "assignment": ASSIGNMENT}
 def trained() -> nn.Module:
     """A quantized network whose scales are no longer where they started."""
     torch.manual_seed(0)
-    model = quantize(Spikformer(3, **NETWORK), ASSIGNMENT)
+    model = quantize(Spikformer(3, **SIZE), ASSIGNMENT)
     for parameter in model.parameters():  # lively enough for frames to make a difference
         parameter.data.mul_(3) if parameter.dim() > 1 else parameter.data.add_(0.3)
     return model.eval()
@@ -62,7 +63,7 @@ def test_a_trained_network_comes_back():
 
 def test_a_float_network_comes_back():
     torch.manual_seed(0)
-    model = Spikformer(3, **NETWORK)
+    model = Spikformer(3, **SIZE)
     found, about = load_trained(written(model, ABOUT | {"assignment": {}}))
     assert about["assignment"] == {}
     assert torch.equal(found.head.weight, model.head.weight)

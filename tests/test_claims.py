@@ -7,7 +7,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hetspike.claims import (
+from hetspike.cost.energy import ENERGY_VIEWS
+from hetspike.errors import UserError
+from hetspike.names import is_stand_in
+from hetspike.results.claims import (
     BUDGETED,
     ENERGIES,
     Claim,
@@ -18,11 +21,8 @@ from hetspike.claims import (
     parse_claims,
     verdict,
 )
-from hetspike.energy import ENERGY_VIEWS
-from hetspike.errors import UserError
-from hetspike.names import is_stand_in
+from hetspike.results.tables import RESULT_COLUMNS
 from hetspike.search.space import USED_UP
-from hetspike.tables import RESULT_COLUMNS
 
 CLAIMS = Path(__file__).parents[1] / "config" / "claims.yaml"
 CLAIM = {

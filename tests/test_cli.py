@@ -14,16 +14,18 @@ import torch
 from torch import nn
 
 from hetspike.api import check_counts, run
-from hetspike.checkpoint import load_trained, trained_bytes
 from hetspike.cli import _read_frames, main
-from hetspike.model import Spikformer
-from hetspike.packing import load_packed, pack, read
-from hetspike.quantizer import Choice, quantizable_layers, quantize
-from hetspike.samples import Samples, store
-from hetspike.train import logits_of
+from hetspike.data.samples import Samples, store
+from hetspike.inspection.inference import logits_of
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.networks.spikformer import Spikformer
+from hetspike.packed.checkpoint import load_trained, trained_bytes
+from hetspike.packed.packing import load_packed, pack, read
+from hetspike.quantization.quantizer import Choice, quantize
 
 COMMAND = Path(sys.executable).with_name("hetspike")
 SIZE: dict[str, Any] = {"width": 16, "depth": 1, "heads": 2, "mlp_ratio": 4, "pools": [False] * 4}
+NETWORK = {"architecture": "spikformer", **SIZE}
 CLASSES = 3
 
 
@@ -40,7 +42,7 @@ def write_trained(path: Path, **assignment: Choice) -> None:
             nn.init.constant_(module.running_var, 0.01)  # so that neurons spike in every layer
     nn.init.zeros_(model.head.bias)  # and decide the class
     choices = dict.fromkeys(quantizable_layers(model), Choice("uniform", 3)) | assignment
-    about = {"classes": CLASSES, "network": SIZE, "assignment": choices}
+    about = {"classes": CLASSES, "network": NETWORK, "assignment": choices}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(trained_bytes(quantize(model, choices), about))
 
@@ -328,7 +330,7 @@ def test_integers_refuse_layers_in_float(tmp_path):
     torch.manual_seed(0)
     model = Spikformer(CLASSES, **SIZE)
     frames = write_frames(tmp_path / "frames.npz")
-    data = pack(model, frames[:2].transpose(0, 1).float(), network=SIZE, classes=CLASSES)
+    data = pack(model, frames[:2].transpose(0, 1).float(), network=NETWORK, classes=CLASSES)
     (tmp_path / "float").write_bytes(data)
     with pytest.raises(SystemExit, match=r"float: layer patch\.stages\.0\.0 is in float"):
         main(["run", str(tmp_path / "float"), str(tmp_path / "frames.npz")])

@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hetspike.comparison import (
+from hetspike.results.comparison import (
     ABLATION_COLUMNS,
     COMPARISON_COLUMNS,
     ablation_table,
     at_equal_bits,
     comparison_table,
 )
-from hetspike.present.accuracy import (
+from hetspike.results.present.accuracy import (
     ablations_caption,
     comparison_caption,
     present_ablations,
     present_comparison,
 )
-from hetspike.present.forms import to_latex, to_markdown
+from hetspike.results.present.forms import to_latex, to_markdown
 
 # cell -> (method, setting, searched, distilled, against), right or wrong of four recordings for two
 # seeds, bits of its one layer for two seeds

@@ -18,7 +18,7 @@ from test_workflow import SMOKE, copy_project
 
 from hetspike.documents import MOST_BYTES, MOST_NODES, parse
 from hetspike.errors import UserError
-from hetspike.study import parse_study
+from hetspike.study.study import parse_study
 
 ROOT = Path(__file__).parents[1]
 LONGEST = 300  # characters of a message

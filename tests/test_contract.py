@@ -14,13 +14,14 @@ from torch.nn.utils import parametrizations, weight_norm
 from torch.nn.utils.parametrize import is_parametrized
 
 from hetspike.api import choose, measure
-from hetspike.config import Distillation, DnasSettings, Recipe, SensitivitySettings
-from hetspike.contract import batch_sizes, check
-from hetspike.effort import Effort
+from hetspike.data.samples import Samples
 from hetspike.errors import UserError
-from hetspike.quantizer import Choice, freeze, quantizable_layers, quantize
-from hetspike.samples import Samples
-from hetspike.train import fit
+from hetspike.inspection.contract import batch_sizes, check
+from hetspike.inspection.effort import Effort
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.quantization.quantizer import Choice, freeze, quantize
+from hetspike.settings import Distillation, DnasSettings, Recipe, SensitivitySettings
+from hetspike.training.loop import fit
 
 RECIPE = Recipe(
     epochs=1,

@@ -6,8 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from hetspike.counting import Multiplied, Seen, Weighed, count, count_products, weights_met
 from hetspike.errors import UserError
+from hetspike.inspection.counting import (
+    Multiplied,
+    Seen,
+    Weighed,
+    count,
+    count_products,
+    weights_met,
+)
 
 PLAIN = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 TRANSPOSED = {

@@ -17,11 +17,11 @@ import pytest
 import torch
 from test_workflow import ROOT, SMOKE, finished, long_run, moved, snakemake
 
-from hetspike.checkpoint import load_trained
+from hetspike.atomic import REMEDY, check, intact, remove, seal_of, sealed
 from hetspike.errors import UserError
-from hetspike.files import REMEDY, check, intact, remove, seal_of, sealed
-from hetspike.history import Epoch
-from hetspike.packing import load_packed
+from hetspike.packed.checkpoint import load_trained
+from hetspike.packed.packing import load_packed
+from hetspike.training.history import Epoch
 
 __all__ = ["finished", "moved"]  # fixtures
 

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from test_repository import of_current_results, published
 from test_workflow import ROOT, copy_project
 
-from hetspike.drift import EXACT, Tolerances, metrics_table, moves
+from hetspike.atomic import sealed
 from hetspike.errors import UserError
-from hetspike.files import sealed
+from hetspike.results.drift import EXACT, Tolerances, metrics_table, moves
 
 SHIPPED = Tolerances(**yaml.safe_load((ROOT / "config/tolerances.yaml").read_text()))
 LIMITS = Tolerances.model_validate(

@@ -5,11 +5,12 @@ import copy
 import torch
 from torch import nn
 
-from hetspike.config import Distillation, Recipe
-from hetspike.effort import Effort, training_passes
-from hetspike.quantizer import Choice, freeze, quantize
-from hetspike.samples import Samples
-from hetspike.train import fit, logits_of
+from hetspike.data.samples import Samples
+from hetspike.inspection.effort import Effort, training_passes
+from hetspike.inspection.inference import logits_of
+from hetspike.quantization.quantizer import Choice, freeze, quantize
+from hetspike.settings import Distillation, Recipe
+from hetspike.training.loop import fit
 
 RECIPE = Recipe(
     epochs=2,

@@ -11,8 +11,8 @@ from spikingjelly.activation_based import functional, layer, neuron
 from spikingjelly.activation_based.op_counter.analytical_energy import estimate_lemaire_energy
 from torch import nn
 
-from hetspike import energy
-from hetspike.energy import (
+from hetspike.cost import energy
+from hetspike.cost.energy import (
     CONSTANTS,
     ENERGY_VIEWS,
     NEURONS,
@@ -30,12 +30,13 @@ from hetspike.energy import (
     ops,
     shift,
 )
-from hetspike.evaluate import Operation, predict_and_count
-from hetspike.levels import SCHEMES
-from hetspike.model import Spikformer
-from hetspike.quantizer import Choice, quantizable_layers
-from hetspike.samples import Samples
-from hetspike.sizes import compression, effective_bits
+from hetspike.cost.operations import Operation, predict_and_count
+from hetspike.cost.sizes import compression, effective_bits
+from hetspike.data.samples import Samples
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.networks.spikformer import Spikformer
+from hetspike.quantization.levels import SCHEMES
+from hetspike.quantization.quantizer import Choice
 
 # event counts up to 7, spikes, integers up to 3, spikes times spikes, potentials, batch norm
 FIRST = Operation(

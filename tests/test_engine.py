@@ -11,19 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from hetspike.counting import count
-from hetspike.energy import PRODUCTS, SYNAPSES, operations_of
-from hetspike.engine import BATCH, Engine, IntegerLayer
+from hetspike.cost.energy import PRODUCTS, SYNAPSES, operations_of
+from hetspike.cost.operations import predict_and_count
+from hetspike.data.samples import Samples
 from hetspike.errors import UserError
-from hetspike.evaluate import predict_and_count
-from hetspike.levels import SCHEMES
-from hetspike.model import Spikformer
-from hetspike.packing import Packed, PackedLayer, load_packed, pack, read
-from hetspike.quantizer import Choice, quantizable_layers, quantize
-from hetspike.samples import Samples
-from hetspike.train import logits_of
+from hetspike.inspection.counting import count
+from hetspike.inspection.inference import logits_of
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.networks import build, network_settings
+from hetspike.networks.spikformer import Spikformer
+from hetspike.packed.engine import BATCH, Engine, IntegerLayer
+from hetspike.packed.packing import Packed, PackedLayer, load_packed, pack, read
+from hetspike.quantization.levels import SCHEMES
+from hetspike.quantization.quantizer import Choice, quantize
 
-NETWORK = {"width": 16, "depth": 1, "heads": 2, "mlp_ratio": 2, "pools": [True, True, True, False]}
+SIZE = {"width": 16, "depth": 1, "heads": 2, "mlp_ratio": 2, "pools": [True, True, True, False]}
+NETWORK = {"architecture": "spikformer", **SIZE}
 CHOICES = [("binary", 1), ("uniform", 2), ("uniform", 8), ("pot", 3), ("pot", 5), ("apot", 4)]
 # short fractions, so that potentials often meet a threshold exactly; and what float16 ends at
 SCALES = [0.75, -0.375, 0.1, -0.05, 1.5, -3.0, 0.0, 2.0**-24, -(2.0**-14), 60000.0]
@@ -45,7 +48,7 @@ def layer_of(choice: Choice, shape: tuple[int, ...]) -> PackedLayer:
 @cache
 def blank_file(choice: Choice) -> bytes:
     """A packed Spikformer, all its layers of one kind, whatever its weights are."""
-    model = Spikformer(3, **NETWORK)
+    model = Spikformer(3, **SIZE)
     quantized = quantize(model, dict.fromkeys(quantizable_layers(model), choice))
     return pack(quantized, torch.ones(1, 1, 2, 16, 16), classes=3, network=NETWORK)
 
@@ -54,7 +57,7 @@ def packed_of(choice: Choice) -> Packed:
     """A Spikformer of random codes, all its layers of one kind."""
     shapes = {
         name: tuple(layer.weight.shape)
-        for name, layer in quantizable_layers(Spikformer(3, **NETWORK)).items()
+        for name, layer in quantizable_layers(Spikformer(3, **SIZE)).items()
     }
     layers = {name: layer_of(choice, shape) for name, shape in shapes.items()}
     return read(blank_file(choice))._replace(layers=layers)
@@ -196,10 +199,10 @@ def test_pairs_are_what_a_convolution_of_ones_sums(module, size):
     assert count(active, layer.met(active.shape[1:], sums.shape[1:])) == int(sums.sum()) > 0
 
 
-def disturbed(network: dict) -> Spikformer:
+def disturbed(network: dict) -> nn.Module:
     """An untrained network in which spikes reach every layer; a fifth of its gains is negative."""
     torch.manual_seed(0)
-    model = Spikformer(3, **network)
+    model = build(network_settings(network), 3)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.2)

@@ -6,13 +6,15 @@ import pytest
 import torch
 import yaml
 
-from hetspike.config import Network
-from hetspike.estimate import EVALUATION, Job, estimate, measured, passes
-from hetspike.events.published import Extent, extent
-from hetspike.study import parse_study
+from hetspike.data.events.catalogue import Extent, extent
+from hetspike.settings import SpikformerSettings
+from hetspike.study.estimate import EVALUATION, Job, estimate, measured, passes
+from hetspike.study.study import parse_study
 
 ROOT = Path(__file__).parents[1]
-SMALL = Network(width=8, depth=1, heads=1, mlp_ratio=1, pools=[True] * 4)
+SMALL = SpikformerSettings(
+    architecture="spikformer", width=8, depth=1, heads=1, mlp_ratio=1, pools=[True] * 4
+)
 
 
 def study_of(name: str, **changes):
@@ -105,7 +107,7 @@ def test_a_row_that_learns_from_a_teacher_passes_it_too():
 
 def test_a_study_of_unknown_datasets_has_a_table_too(monkeypatch):
     study = study_of("smoke")
-    monkeypatch.setattr("hetspike.estimate.extent", lambda dataset, source: None)
+    monkeypatch.setattr("hetspike.study.estimate.extent", lambda dataset, source: None)
     table = estimate(study, all_jobs(study), 1)
     assert table["dataset"].tolist() == ["sim-saccade-digits", "sim-gestures"]
     assert table["hours"].isna().all()

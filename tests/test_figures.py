@@ -9,17 +9,24 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from hetspike.events.recordings import EVENT, Recordings
-from hetspike.figures.accuracy import GAP, accuracy_against_bits
-from hetspike.figures.energy import PANELS, energy_views
-from hetspike.figures.layers import assignments, spike_rates
-from hetspike.figures.samples import BRIGHTER, DARKER, SLICES, event_image, sample_recordings
-from hetspike.figures.style import OTHERS, STYLES, rendered, style_of
-from hetspike.figures.training import selected_epochs, training_curves
-from hetspike.levels import SCHEMES
+from hetspike.data.events.recordings import EVENT, Recordings
 from hetspike.names import INT8_VIEWS, VIEWS, search_of
+from hetspike.networks.spikformer import layer_names
+from hetspike.quantization.levels import SCHEMES
+from hetspike.results.figures.accuracy import GAP, accuracy_against_bits
+from hetspike.results.figures.energy import PANELS, energy_views
+from hetspike.results.figures.layers import assignments, spike_rates
+from hetspike.results.figures.samples import (
+    BRIGHTER,
+    DARKER,
+    SLICES,
+    event_image,
+    sample_recordings,
+)
+from hetspike.results.figures.style import OTHERS, STYLES, rendered, style_of
+from hetspike.results.figures.training import selected_epochs, training_curves
+from hetspike.results.spacing import moved_apart
 from hetspike.search import SEARCHES
-from hetspike.spacing import moved_apart
 
 ROWS = (  # cell, method, setting, accuracy [%], effective bits
     ("float", "float", None, 91.0, 32.0),
@@ -86,6 +93,8 @@ def layers() -> pd.DataFrame:
         columns=[
             *("dataset", "seed", "cell", "layer", "scheme", "bits", "weights", "inputs", "active")
         ],
+    ).join(
+        pd.DataFrame(layer_names(LAYERS), index=LAYERS, columns=["part", "short_name"]), on="layer"
     )
 
 

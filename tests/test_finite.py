@@ -15,14 +15,15 @@ from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from hetspike.config import DnasSettings, Recipe, SensitivitySettings
+from hetspike.data.samples import Samples
 from hetspike.errors import UserError
-from hetspike.finite import check_numbers, numbers_of
-from hetspike.quantizer import Choice, Quantizer, quantize
-from hetspike.samples import Samples
+from hetspike.inspection.finite import check_numbers, numbers_of
+from hetspike.inspection.inference import logits_of
+from hetspike.quantization.quantizer import Choice, Quantizer, quantize
 from hetspike.search import dnas, fisher, sensitivity
 from hetspike.search.space import Space
-from hetspike.train import fit, logits_of
+from hetspike.settings import DnasSettings, Recipe, SensitivitySettings
+from hetspike.training.loop import fit
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 from jobs import job

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hetspike.flow import BOX_HEIGHT, BOX_WIDTH, Edge, drawing, reduced
+from hetspike.results.flow import BOX_HEIGHT, BOX_WIDTH, Edge, drawing, reduced
 
 # b and c take from a, d from both, e from all
 DIAMOND = [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("d", "e"), ("a", "e"), ("a", "d")]

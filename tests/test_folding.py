@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from hetspike.errors import UserError
-from hetspike.folding import batch_norms_after
-from hetspike.packing import pack, read, unpack
-from hetspike.quantizer import Choice, freeze, quantizable_layers, quantize
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.packed.folding import batch_norms_after
+from hetspike.packed.packing import pack, read, unpack
+from hetspike.quantization.quantizer import Choice, freeze, quantize
 
 BUSY = torch.randint(0, 3, (2, 2, 2, 6, 6), generator=torch.Generator().manual_seed(3)).float()
 EXAMPLES = {

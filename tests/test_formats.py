@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_recorded import REAL, atis
 
+from hetspike.data.events import formats
+from hetspike.data.events.aedat4 import aedat4 as read_aedat4
+from hetspike.data.events.recordings import EVENT
 from hetspike.errors import UserError
-from hetspike.events import formats
-from hetspike.events.aedat4 import aedat4 as read_aedat4
-from hetspike.events.recordings import EVENT
 
 Event = tuple[int, int, int, int]  # x, y, t [us], p
 DVS128 = (128, 128)

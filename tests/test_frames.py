@@ -5,9 +5,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hetspike import frames as framing
+from hetspike.data import frames as framing
+from hetspike.data.events.recordings import EVENT, OnDemand, Recordings
 from hetspike.errors import UserError
-from hetspike.events.recordings import EVENT, OnDemand, Recordings
 
 WIDTH, HEIGHT = 3, 2
 

@@ -9,14 +9,16 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from hetspike.checkpoint import load_trained, trained_bytes
-from hetspike.container import LENGTH, opened, sealed
 from hetspike.errors import UserError
-from hetspike.model import Spikformer
-from hetspike.packing import load_packed, pack, read
-from hetspike.quantizer import Choice, quantizable_layers, quantize
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.networks.spikformer import Spikformer
+from hetspike.packed.checkpoint import load_trained, trained_bytes
+from hetspike.packed.container import LENGTH, opened, sealed
+from hetspike.packed.packing import load_packed, pack, read
+from hetspike.quantization.quantizer import Choice, quantize
 
 SIZE = {"width": 8, "depth": 1, "heads": 1, "mlp_ratio": 1, "pools": [False] * 4}
+NETWORK = {"architecture": "spikformer", **SIZE}
 
 
 def files() -> tuple[bytes, bytes]:
@@ -26,8 +28,8 @@ def files() -> tuple[bytes, bytes]:
     assignment = dict.fromkeys(quantizable_layers(model), Choice("uniform", 2))
     assignment["head"] = Choice("pot", 3)
     model = quantize(model, assignment)
-    about = {"classes": 2, "network": SIZE, "assignment": assignment}
-    packed = pack(model, torch.ones(1, 1, 2, 4, 4), network=SIZE, classes=2, seed=1)
+    about = {"classes": 2, "network": NETWORK, "assignment": assignment}
+    packed = pack(model, torch.ones(1, 1, 2, 4, 4), network=NETWORK, classes=2, seed=1)
     return trained_bytes(model, about), packed
 
 
@@ -100,10 +102,11 @@ def test_a_seal_that_fits_does_not_help_a_wrong_header(kind, tried):
 
 
 WRONG: dict[str, dict[str, Any]] = {
-    "heads 3 does not divide width 8": {"network": SIZE | {"heads": 3}},
-    "network.width": {"network": SIZE | {"width": 2**20}},
-    "network.mlp_ratio": {"network": SIZE | {"mlp_ratio": 10**9}},
-    "network.depth": {"network": SIZE | {"depth": 10**9}},
+    "3 heads do not divide width 8": {"network": NETWORK | {"heads": 3}},
+    "network.width": {"network": NETWORK | {"width": 2**20}},
+    "network.mlp_ratio": {"network": NETWORK | {"mlp_ratio": 10**9}},
+    "no architecture 'resnet'": {"network": NETWORK | {"architecture": "resnet"}},
+    "network.depth": {"network": NETWORK | {"depth": 10**9}},
     "classes": {"classes": 10**12},
 }
 
@@ -118,7 +121,7 @@ def test_a_network_beyond_all_measure_is_refused_by_its_number(kind, message):
 @pytest.mark.parametrize("kind", LOADS)
 def test_nothing_is_allocated_because_a_header_says_so(kind):
     load_one, data = LOADS[kind]
-    most = SIZE | {"width": 2**12, "depth": 100, "mlp_ratio": 64}  # terabytes
+    most = NETWORK | {"width": 2**12, "depth": 100, "mlp_ratio": 64}  # terabytes
     told(load_one, resealed(data, network=most))
     told(load_one, resealed(data, classes=2**17))
 
@@ -259,7 +262,7 @@ def test_what_json_cannot_say_is_not_written():
 
 def test_an_older_file_is_told_apart():
     old = json.dumps({"format": 1, "layers": {}, "folded": [], "digest": "0" * 64})
-    trained = json.dumps({"classes": 3, "network": SIZE, "assignment": {}})
+    trained = json.dumps({"classes": 3, "network": NETWORK, "assignment": {}})
     for load_one in (read, load_packed, load_trained):
         for text in (old, trained):
             message = told(load_one, save({"x": torch.ones(3)}, {"hetspike": text}))

@@ -5,7 +5,7 @@ from math import sqrt
 
 import pytest
 
-from hetspike.levels import (
+from hetspike.quantization.levels import (
     SCHEMES,
     Arithmetic,
     additive_power_of_two,

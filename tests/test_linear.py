@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from hetspike.linear import STRENGTHS, counts, fit_linear, predict_linear
+from hetspike.training.linear import STRENGTHS, counts, fit_linear, predict_linear
 
 
 def recordings(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import hetspike
 PAGE = (Path(__file__).parents[1] / "docs/METHOD.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 MODULES = {module.name for module in iter_modules(hetspike.__path__)}
-# `energy.field`, `search.space.Space.best`: what the page says in code style and lies in a module
+# what the page says in code style and lies in a module, as `search.space.Space.best`
 NAMED = sorted(
     {name for name in re.findall(r"`([a-z_]+(?:\.\w+)+)`", PAGE) if name.split(".")[0] in MODULES}
 )

@@ -19,20 +19,22 @@ from torch import nn
 from torch.nn.utils import parametrize, prune
 from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 
-from hetspike import packing
-from hetspike.codes import from_bits, to_bits
 from hetspike.errors import UserError
-from hetspike.folding import BatchNorm, batch_norms_after
-from hetspike.levels import SCHEMES, Scheme, uniform
-from hetspike.model import Spikformer
-from hetspike.packing import Packed, pack, read, unpack
-from hetspike.quantizer import Choice, Quantizer, freeze, quantizable_layers, quantize
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.networks.spikformer import Spikformer
+from hetspike.packed import packing
+from hetspike.packed.codes import from_bits, to_bits
+from hetspike.packed.folding import BatchNorm, batch_norms_after
+from hetspike.packed.packing import Packed, pack, read, unpack
+from hetspike.quantization.levels import SCHEMES, Scheme, uniform
+from hetspike.quantization.quantizer import Choice, Quantizer, freeze, quantize
 
 CHOICES = [Choice(name, bits) for name, scheme in SCHEMES.items() for bits in scheme.widths]
 MIXED = [("uniform", 2), ("pot", 4), ("binary", 1), ("apot", 4), ("uniform", 8), ("pot", 3)]
 
 
 SIZE = {"width": 16, "depth": 1, "heads": 2, "mlp_ratio": 2, "pools": [True, True, True, False]}
+NETWORK = {"architecture": "spikformer", **SIZE}
 
 
 def mixed(model: nn.Module) -> dict[str, Choice]:
@@ -315,7 +317,7 @@ def test_the_header_says_what_was_handed_in():
     about = {"dataset": "sim", "seed": 3, "table": {10: [1, None], 9: (0.1, "ä")}}
     packed = read(pack(TINY, X, **about))
     assert packed.about == {
-        "format": 2,
+        "format": 3,
         "kind": "packed",
         "version": version("hetspike"),
         "layers": {"0": ["pot", 3, [3, 2, 1, 1]], "4": ["uniform", 3, [2, 12]]},
@@ -389,7 +391,7 @@ def npz() -> bytes:
         (save({"x": torch.ones(3)}, {"hetspike": '{"format": 1}'}), "not of format 2: make it"),
         (save({"x": torch.ones(3)}, {"hetspike": '{"format": 3, "version": "9.1"}'}), "'9.1'"),
         (save({"x": torch.ones(3)}, {"hetspike": "7"}), "damaged"),
-        (save({"x": torch.ones(3)}, {"hetspike": '{"format": 2}'}), "damaged"),
+        (save({"x": torch.ones(3)}, {"hetspike": '{"format": 3}'}), "damaged"),
         (b"\6\0\0\0\0\0\0\0[1, 2]", "not a safetensors file"),
         (b'\x1b\0\0\0\0\0\0\0{"a": {"data_offsets": []}}', "not a safetensors file"),
     ],
@@ -587,11 +589,11 @@ def test_the_file_says_on_how_many_recordings_it_agrees():
 
 def test_a_network_with_words_of_another_is_refused():
     with pytest.raises(UserError, match=r"^the packed network has a layer 0, which this"):
-        pack(TINY, X, classes=2, network=SIZE)
-    with pytest.raises(UserError, match=r"does not hold a Spikformer"):
-        pack(TINY, X, network=SIZE)
+        pack(TINY, X, classes=2, network=NETWORK)
+    with pytest.raises(UserError, match=r"does not hold a network"):
+        pack(TINY, X, network=NETWORK)
     with pytest.raises(UserError, match=r"^header: unknown key 'network\.colour'"):
-        pack(TINY, X, classes=2, network=SIZE | {"colour": "red"})
+        pack(TINY, X, classes=2, network=NETWORK | {"colour": "red"})
 
 
 def test_the_network_keeps_its_type_and_what_it_shares():

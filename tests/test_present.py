@@ -6,21 +6,21 @@ import math
 import pandas as pd
 import pytest
 
-from hetspike.energy import ENERGY_VIEWS
+from hetspike.cost.energy import ENERGY_VIEWS
 from hetspike.names import INT8_VIEWS
-from hetspike.present import TABLES
-from hetspike.present.accuracy import present_results, present_significance, present_summary
-from hetspike.present.costs import (
+from hetspike.results.present import TABLES
+from hetspike.results.present.accuracy import present_results, present_significance, present_summary
+from hetspike.results.present.costs import (
     present_energy,
     present_energy_claims,
     present_integer,
     present_order,
     present_sizes,
 )
-from hetspike.present.datasets import present_datasets
-from hetspike.present.forms import to_csv, to_latex, to_markdown
-from hetspike.present.notation import with_deviation, with_spread
-from hetspike.tables import MEASURES
+from hetspike.results.present.datasets import present_datasets
+from hetspike.results.present.forms import to_csv, to_latex, to_markdown
+from hetspike.results.present.notation import with_deviation, with_spread
+from hetspike.results.tables import MEASURES
 
 
 def with_ends(**values: tuple) -> dict[str, float]:

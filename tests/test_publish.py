@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_repository import ROOT, of_current_results, published
 
-from hetspike.present import TABLES
+from hetspike.results.present import TABLES
 
 PUBLISHED = published("reproduce")
 TEX = {Path(name).stem: each.decode() for name, each in PUBLISHED.items() if name.endswith(".tex")}

@@ -11,15 +11,15 @@ from spikingjelly.activation_based import neuron
 from torch import nn
 
 from hetspike.errors import UserError
-from hetspike.levels import SCHEMES
-from hetspike.quantizer import (
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.quantization.levels import SCHEMES
+from hetspike.quantization.quantizer import (
     Choice,
     Quantizer,
     RoundToLevel,
     boundary_choices,
     freeze,
     least_squares_scale,
-    quantizable_layers,
     quantize,
     single_scheme,
 )

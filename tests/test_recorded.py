@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hetspike.data.events.recorded_images import nmnist
 from hetspike.errors import UserError
-from hetspike.events.recorded import nmnist
 
 REAL = Path(__file__).parents[1] / "../shared/events"
 

@@ -35,9 +35,9 @@ from test_workflow import (
     write_study,
 )
 
-from hetspike.events.archives import Archive
-from hetspike.events.recorded import CIFAR_CLASSES
-from hetspike.samples import StoredFrames
+from hetspike.data.events.archives import Archive
+from hetspike.data.events.recorded_images import CIFAR_CLASSES
+from hetspike.data.samples import StoredFrames
 
 
 def drawn(label: int, classes: int, sensor: tuple[int, int], number: int) -> list[Event]:
@@ -150,7 +150,10 @@ def study_of(sources: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Every stage on tiny networks, one seed."""
     plan = {
         "framing": {"steps": 2, "slice_by": "count"},
-        "network": {"width": 8, "depth": 1, "heads": 1, "mlp_ratio": 1, "pools": [True] * 4},
+        "network": {
+            "architecture": "spikformer",
+            **{"width": 8, "depth": 1, "heads": 1, "mlp_ratio": 1, "pools": [True] * 4},
+        },
     }
     settings = {"recordings": 16, "batch_size": 8}
     return SMOKE | {

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hetspike.flow import drawing
-from hetspike.present.forms import to_markdown
-from hetspike.report import FIGURES, Content, Table, page, read_table
+from hetspike.results.flow import drawing
+from hetspike.results.present.forms import to_markdown
+from hetspike.results.report import FIGURES, Content, Table, page, read_table
 
 CLAIMS = Table(
     "Claims of the paper.",

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from hetspike.data.samples import VALUES, Samples, StoredFrames, ahead, at_once, store
 from hetspike.errors import UserError
-from hetspike.samples import VALUES, Samples, StoredFrames, ahead, at_once, store
 
 CLASSES = ["left", "right"]
 COUNTS = arrays.arrays(

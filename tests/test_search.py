@@ -11,22 +11,17 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from hetspike.config import DnasSettings, Recipe, SensitivitySettings, Settings
-from hetspike.effort import Effort
+from hetspike.data.samples import Samples
 from hetspike.errors import UserError
-from hetspike.model import Spikformer
-from hetspike.quantizer import (
-    Choice,
-    Quantizer,
-    boundary_choices,
-    quantizable_layers,
-    quantize,
-)
-from hetspike.samples import Samples
+from hetspike.inspection.effort import Effort
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.networks.spikformer import Spikformer
+from hetspike.quantization.quantizer import Choice, Quantizer, boundary_choices, quantize
 from hetspike.search import SEARCHES, dnas, load
 from hetspike.search.dnas import MixedWeight
 from hetspike.search.sensitivity import layer_gradients
 from hetspike.search.space import Space
+from hetspike.settings import DnasSettings, Recipe, SensitivitySettings, Settings
 
 CANDIDATES = (
     Choice("binary", 1),

@@ -19,10 +19,10 @@ from test_workflow import (
     write_study,
 )
 
+from hetspike.atomic import sealed
 from hetspike.errors import UserError
-from hetspike.files import sealed
-from hetspike.sharing import Job, offered
-from hetspike.study import parse_study
+from hetspike.study.sharing import Job, offered
+from hetspike.study.study import parse_study
 
 __all__ = ["finished", "moved"]  # fixtures
 

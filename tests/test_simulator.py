@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hetspike.events.recordings import EVENT
-from hetspike.events.simulator import Pixel, simulate
+from hetspike.data.events.recordings import EVENT
+from hetspike.data.events.simulator import Pixel, simulate
 
 CLEAN = Pixel(threshold=0.25, mismatch=0, refractory=0, leak=0, shot=0)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hetspike.sizes import compression, effective_bits, mac_bits, model_bits, stored_bits
+from hetspike.cost.sizes import compression, effective_bits, mac_bits, model_bits, stored_bits
 
 COLUMNS = ["weights", "bits", "numbers", "number_bits", "dense"]
 QUANTIZED = st.lists(

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from hetspike.data.events import DATASETS
 from hetspike.documents import read
 from hetspike.errors import UserError
-from hetspike.events import DATASETS
-from hetspike.study import parse_study
+from hetspike.study.study import parse_study
 
 CONFIG = Path(__file__).parents[1] / "config"
 DEFAULT = yaml.safe_load((CONFIG / "default.yaml").read_text())
@@ -109,7 +109,10 @@ def changed(path: str, value: object) -> dict:
         ("datasets.sim-gestures.source.sed", 1, "key 'datasets.sim-gestures.source.sed'"),
         ("datasets.sim-gestures.source.seed", None, "'datasets.sim-gestures.source.seed' is miss"),
         ("datasets.sim-gestures.source.train", "many", "'datasets.sim-gestures.source.train': "),
-        ("datasets.sim-gestures.network.heads", 5, "5 heads do not divide width"),
+        ("datasets.sim-gestures.network.heads", 5, "network: heads: 5 heads do not divide width"),
+        ("datasets.sim-gestures.network.width", "wide", "'datasets.sim-gestures.network.width': "),
+        ("datasets.sim-gestures.network.architecture", "resnet", "no architecture 'resnet': name"),
+        ("datasets.sim-gestures.network.architecture", None, "no architecture"),
         ("searches.dnas.settings.speed", 2, "unknown key 'searches.dnas.settings.speed'"),
         ("searches.dnas.budgets", [1.5], "budget 1.5 is out of reach, .* 2 to 8"),
         ("searches.dnas.budgets", [9], "budget 9 is out of reach"),

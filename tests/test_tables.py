@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from hetspike.tables import (
+from hetspike.results.tables import (
     MEASURES,
     RESULT_COLUMNS,
     dataset_table,
@@ -69,7 +69,7 @@ def predictions() -> pd.DataFrame:
 
 @pytest.fixture
 def costs() -> pd.DataFrame:
-    """What `costs.mean_and_range` makes, by dataset and cell."""
+    """What `results.cost_tables.mean_and_range` makes, by dataset and cell."""
     in_float = {measure: (32.0 if measure == "effective_bits" else 1.0,) * 3 for measure in COSTS}
     rows = {
         (dataset, cell): {

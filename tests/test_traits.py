@@ -5,15 +5,17 @@ import torch
 from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import nn
 
-from hetspike.checkpoint import load_trained, trained_bytes
-from hetspike.engine import Engine, check_runnable
 from hetspike.errors import UserError
-from hetspike.model import Spikformer
-from hetspike.packing import load_packed, network_of, pack, read, unpack
-from hetspike.quantizer import Choice, quantizable_layers, quantize
-from hetspike.traits import traits
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.networks.spikformer import Spikformer
+from hetspike.packed.checkpoint import load_trained, trained_bytes
+from hetspike.packed.engine import Engine, check_runnable
+from hetspike.packed.packing import load_packed, network_of, pack, read, unpack
+from hetspike.packed.traits import traits
+from hetspike.quantization.quantizer import Choice, quantize
 
 SIZE = {"width": 16, "depth": 1, "heads": 2, "mlp_ratio": 2, "pools": [True, True, True, False]}
+NETWORK = {"architecture": "spikformer", **SIZE}
 FRAMES = torch.ones(2, 1, 2, 16, 16)
 
 
@@ -140,8 +142,8 @@ SETTINGS = [{"tau": 4.0}, {"v_reset": None}, {"v_threshold": 0.6}, {"decay_input
 def test_a_spikformer_of_other_neurons_is_neither_packed_nor_written_as_ours(lif):
     told = rf"^module blocks\.0\.fc1\.2 has the {next(iter(lif))} "
     with pytest.raises(UserError, match=told):
-        pack(spikformer(**lif), FRAMES, network=SIZE, classes=3)
-    about = {"classes": 3, "network": SIZE, "assignment": {}}
+        pack(spikformer(**lif), FRAMES, network=NETWORK, classes=3)
+    about = {"classes": 3, "network": NETWORK, "assignment": {}}
     with pytest.raises(UserError, match=told):
         trained_bytes(spikformer(**lif), about)
     data = pack(spikformer(**lif), FRAMES)  # into a module it can be unpacked
@@ -153,10 +155,10 @@ def test_a_spikformer_of_other_neurons_is_neither_packed_nor_written_as_ours(lif
 @pytest.mark.parametrize("lif", SETTINGS)
 def test_files_of_another_spikformer_are_not_read_as_ours(lif, monkeypatch):
     # as a later version might build it
-    packed = pack(spikformer(), FRAMES, network=SIZE, classes=3)
+    packed = pack(spikformer(), FRAMES, network=NETWORK, classes=3)
     model = spikformer()
     assignment = dict.fromkeys(quantizable_layers(Spikformer(3, **SIZE)), Choice("uniform", 3))
-    trained = trained_bytes(model, {"classes": 3, "network": SIZE, "assignment": assignment})
+    trained = trained_bytes(model, {"classes": 3, "network": NETWORK, "assignment": assignment})
     build = Spikformer.__init__
 
     def changed(self, *arguments, **size) -> None:
@@ -176,7 +178,7 @@ def test_files_of_another_spikformer_are_not_read_as_ours(lif, monkeypatch):
     "lif", [{"tau": 4.0}, {"v_reset": None}, {"v_reset": -1.0}, {"decay_input": False}]
 )
 def test_neurons_that_integers_do_not_run_exactly_are_refused(lif):
-    model = network_of(read(pack(spikformer(), FRAMES, network=SIZE, classes=3)))
+    model = network_of(read(pack(spikformer(), FRAMES, network=NETWORK, classes=3)))
     check_runnable(model)
     for name, value in lif.items():
         setattr(model.blocks[0].fc1[2], name, value)

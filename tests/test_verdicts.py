@@ -1,4 +1,4 @@
-"""Every verdict once more, from what lies in files alone: `hetspike.claims` has no part in it.
+"""Every verdict, derived a second time from the files alone, without `hetspike.results.claims`.
 
 The reading below is one of its own: claims as plain YAML, results as rows of text.
 """
@@ -14,8 +14,8 @@ import pytest
 import yaml
 from test_repository import of_current_results, published
 
-from hetspike.claims import claims_table, parse_claims
-from hetspike.tables import RESULT_COLUMNS
+from hetspike.results.claims import claims_table, parse_claims
+from hetspike.results.tables import RESULT_COLUMNS
 
 CLAIMS = yaml.safe_load((Path(__file__).parents[1] / "config/claims.yaml").read_text())
 DEFAULT = "results/default"

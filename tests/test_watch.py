@@ -8,7 +8,7 @@ from spikingjelly.activation_based import layer, neuron
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hetspike.watch import Watch
+from hetspike.inspection.watch import Watch
 
 
 class Does(nn.Module):

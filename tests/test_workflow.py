@@ -24,15 +24,15 @@ import yaml
 from test_verdicts import all_judged, rows_of, told
 from torch.nn.functional import cross_entropy
 
-from hetspike.checkpoint import load_trained
-from hetspike.engine import Engine
+from hetspike.atomic import sealed
+from hetspike.data.samples import Samples, StoredFrames
 from hetspike.errors import UserError
-from hetspike.files import sealed
-from hetspike.history import selected
-from hetspike.packing import load_packed
-from hetspike.samples import Samples, StoredFrames
-from hetspike.study import parse_study
-from hetspike.train import logits_of
+from hetspike.inspection.inference import logits_of
+from hetspike.packed.checkpoint import load_trained
+from hetspike.packed.engine import Engine
+from hetspike.packed.packing import load_packed
+from hetspike.study.study import parse_study
+from hetspike.training.history import selected
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ("Snakefile", "config", "environment.yml", "profiles", "src", "workflow")

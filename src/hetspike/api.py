@@ -1,8 +1,7 @@
 """A spiking network of one's own, in calls: what the study's workflow does in files.
 
-Networks take frames [T, B, C, H, W] and return logits [B, classes]. Neurons that keep their state
-from call to call are at rest before every batch of the functions here; a training (`train.fit`)
-takes networks that see to it themselves.
+Networks take frames [T, B, C, H, W] and return logits [B, classes]. The functions here reset
+neurons that keep a state before every batch; `hetspike.fit` takes networks that reset their own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,25 +12,19 @@ import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
-from hetspike.config import SensitivitySettings, Settings
-from hetspike.contract import check, check_layers, check_weights, device_of
-from hetspike.energy import energies
-from hetspike.engine import Count, Engine
+from hetspike.cost.energy import energies
+from hetspike.cost.operations import Operation, predict_and_count
+from hetspike.cost.sizes import stored_bits
+from hetspike.data.samples import Samples
 from hetspike.errors import UserError
-from hetspike.evaluate import Operation, predict_and_count
-from hetspike.packing import read
-from hetspike.quantizer import (
-    Assignment,
-    Choice,
-    boundary_choices,
-    choices,
-    freeze,
-    quantizable_layers,
-)
-from hetspike.samples import Samples
+from hetspike.inspection.contract import check, check_layers, check_weights, device_of
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.packed.engine import Count, Engine
+from hetspike.packed.packing import read
+from hetspike.quantization.quantizer import Assignment, Choice, boundary_choices, choices, freeze
 from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
-from hetspike.sizes import stored_bits
+from hetspike.settings import SensitivitySettings, Settings
 
 # as in the study: the paper's two schemes, and what its searches by gradients look at
 CANDIDATES: Mapping[str, Iterable[int]] = {"uniform": (2, 3, 4, 6, 8), "pot": (3, 4, 5)}
@@ -68,7 +61,7 @@ def choose(
     if not isinstance(settings, SEARCHES[method]):
         raise UserError(
             f"method '{method}' needs settings of its own: give a "
-            f"hetspike.config.{SEARCHES[method].__name__}"
+            f"hetspike.settings.{SEARCHES[method].__name__}"
         )
     if boundary_layers not in BOUNDARY_LAYERS:
         raise UserError(
@@ -87,8 +80,8 @@ def choose(
 def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.DataFrame:
     """What every operation of a network stores and costs, a row each, measured on recordings.
 
-    model       as `packing.unpack` leaves it; quantizers are frozen, batch norms that are still
-                there count as float numbers, in the row `other`
+    model       as `hetspike.unpack` leaves it; quantizers are frozen, batch norms that remain count
+                as float numbers, in the row `other`
     assignment  what the layers are stored as; layers that are not named are float, and so are all
                 weights outside of `nn.Conv1d`, `nn.Conv2d` and `nn.Linear`
 
@@ -96,9 +89,9 @@ def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.Da
     has a row of kind `uncounted` and no known energy (NaN), and a warning names it, as
     one does a layer that never ran.
 
-    Columns: those of `evaluate.Operation`, counted for a recording; stored_bits, weights, scales
-    and biases together; and a column for each of `energy.ENERGY_VIEWS`, picojoules a recording
-    (bits_linear: bits). `sizes.effective_bits` and its neighbours take the table as it is.
+    Columns: those of `cost.operations.Operation`, counted for a recording; stored_bits, of weights,
+    scales and biases together; and a column for each of `cost.energy.ENERGY_VIEWS`, picojoules a
+    recording (bits_linear: bits). `cost.sizes.effective_bits` and its neighbours take the table.
 
     Raises UserError when the assignment names a layer that the model does not have, and for a
     network or recordings that `contract` refuses.
@@ -117,7 +110,7 @@ def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.Da
 def run(data: bytes, frames: Tensor) -> tuple[Tensor, list[Count]]:
     """A packed Spikformer on integers alone: classes [R], and the operations of a recording.
 
-    data    content of the file, from `packing.pack` or the command line
+    data    content of the file, from `hetspike.pack` or the command line
     frames  event counts [R, T, C, H, W]
 
     Raises UserError where the file is damaged, not a Spikformer of ours, or has layers in float,

@@ -22,17 +22,17 @@ import torch
 from torch import Tensor
 
 from hetspike.api import check_counts, run
-from hetspike.checkpoint import load_trained
-from hetspike.codes import size_of
-from hetspike.container import LARGEST_FILE
+from hetspike.atomic import beside
+from hetspike.cost.sizes import NUMBER_BITS, compression, effective_bits, model_bits
+from hetspike.data.events.archives import DAMAGED
+from hetspike.data.samples import Samples, StoredFrames
 from hetspike.errors import UserError, during
-from hetspike.events.archives import DAMAGED
-from hetspike.files import beside
+from hetspike.inspection.inference import accuracy, logits_of
 from hetspike.names import FLOAT
-from hetspike.packing import EXAMPLES, Packed, load_packed, pack, read
-from hetspike.samples import Samples, StoredFrames
-from hetspike.sizes import NUMBER_BITS, compression, effective_bits, model_bits
-from hetspike.train import accuracy, logits_of
+from hetspike.packed.checkpoint import load_trained
+from hetspike.packed.codes import size_of
+from hetspike.packed.container import LARGEST_FILE
+from hetspike.packed.packing import EXAMPLES, Packed, load_packed, pack, read
 
 FRAMES = "frames [R, T, 2, H, W] of event counts and, if known, labels [R]"
 NPY_HEADERS = {

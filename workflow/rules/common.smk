@@ -16,11 +16,11 @@ from snakemake.common import configfile
 
 from hetspike.documents import read_mapping
 from hetspike.errors import UserError
-from hetspike.events import DATASETS as KNOWN_DATASETS
-from hetspike.events import published
-from hetspike.files import ending, intact
-from hetspike.names import labelled, protocol_of, search_of
-from hetspike.study import FLOAT, parse_study
+from hetspike.data.events import DATASETS as KNOWN_DATASETS
+from hetspike.data.events import catalogue
+from hetspike.atomic import ending, intact
+from hetspike.names import FLOAT, labelled, protocol_of, search_of
+from hetspike.study.study import parse_study
 
 # One thread a job and parallelism between jobs: results do not depend on --cores.
 for library in ("OMP", "MKL", "OPENBLAS"):
@@ -136,7 +136,7 @@ wildcard_constraints:
 def imported(file):
     """The modules that a file imports, and the data of the package that it names.
 
-    config.py and study.py are left out: what they say reaches a job as its params.
+    settings.py and study.py are left out: what they say reaches a job as its params.
     """
     text = Path(file).read_text()
     found = [str(path) for path in DATA if path.name in text]
@@ -148,7 +148,7 @@ def imported(file):
             names = [alias.name for alias in node.names]
         for path in (root / name.replace(".", "/") for name in names for root in ROOTS):
             for module in (path.with_suffix(".py"), path / "__init__.py"):
-                if module.is_file() and module.stem not in ("config", "study"):
+                if module.is_file() and module.stem not in ("settings", "study"):
                     found.append(str(module))
     if "import_module" in text:  # a package that loads its modules by their names
         found += map(str, Path(file).parent.glob("*.py"))
@@ -210,9 +210,9 @@ def archives(wildcards):
     plan = source(wildcards)
     if "folder" not in plan:
         return []
-    folder = published.located(plan["folder"])
-    protocol = published.ARCHIVES.get(plan.get("protocol"), [])
-    names = published.ARCHIVES.get(wildcards.dataset, protocol)
+    folder = catalogue.located(plan["folder"])
+    protocol = catalogue.ARCHIVES.get(plan.get("protocol"), [])
+    names = catalogue.ARCHIVES.get(wildcards.dataset, protocol)
     files = [folder / name for name in names]
     if wildcards.dataset == "cifar10-dvs" and not files[0].exists():
         if (folder / "airplane.zip").exists():  # one archive a class, as first published
@@ -280,7 +280,7 @@ def configurations(wildcards):
 
 def show_estimate():
     """What the jobs that a dry run has listed take on this machine: no others, so not what is done."""
-    from hetspike.estimate import Job, estimate
+    from hetspike.study.estimate import Job, estimate
 
     dag = workflow.dag
     if dag is None or any(dag.needrun_jobs()):  # it ended early

@@ -65,6 +65,7 @@ rule figures:
     params:
         cells=STUDY.cells,
         labels=LABELS,
+        architectures={name: plan.network.architecture for name, plan in STUDY.datasets.items()},
         searches=BASE_SEARCHES,
         networks=list(product(DATASETS, STUDY.seeds, CELLS)),  # as expand orders them
     script:

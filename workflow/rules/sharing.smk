@@ -1,6 +1,6 @@
 # What a study may take from another one, as `shares` in its configuration says, and where it lies.
 
-from hetspike.sharing import Job, offered
+from hetspike.study.sharing import Job, offered
 
 # What other studies may take, by kind: what a job of it leaves in the folder of a study.
 NETWORK = "networks/{dataset}/{seed}"

@@ -4,9 +4,9 @@ import pandas as pd
 from jobs import job, write_text
 from reading import read_table
 
-from hetspike.present import TABLES
-from hetspike.present.forms import to_csv, to_markdown
-from hetspike.tables import epoch_table
+from hetspike.results.present import TABLES
+from hetspike.results.present.forms import to_csv, to_markdown
+from hetspike.results.tables import epoch_table
 
 with job(snakemake) as say:
     table = epoch_table(pd.concat(map(read_table, snakemake.input.epochs), ignore_index=True))

@@ -5,9 +5,9 @@ from pathlib import Path
 from jobs import job
 from splits import read_split
 
-from hetspike.figures.samples import sample_recordings
-from hetspike.figures.style import rendered
-from hetspike.files import sealed
+from hetspike.atomic import sealed
+from hetspike.results.figures.samples import sample_recordings
+from hetspike.results.figures.style import rendered
 
 with job(snakemake):
     dataset = snakemake.wildcards.dataset

@@ -18,11 +18,11 @@ from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from hetspike.config import checked
+from hetspike.atomic import REMEDY, check
 from hetspike.documents import read
-from hetspike.drift import EXACT, Move, Tolerances, metrics_table, moves
 from hetspike.errors import UserError
-from hetspike.files import REMEDY, check
+from hetspike.results.drift import EXACT, Move, Tolerances, metrics_table, moves
+from hetspike.settings import checked
 
 TOLERANCES = "config/tolerances.yaml"
 SHOWN = 40  # the worst; nobody reads a thousand

@@ -8,12 +8,12 @@ from framed import read_samples
 from jobs import job, write_text
 from reading import network_of, read_arrays
 
-from hetspike.engine import Engine
-from hetspike.evaluate import predict_and_count
-from hetspike.linear import counts, predict_linear
+from hetspike.cost.operations import predict_and_count
+from hetspike.inspection.inference import logits_of
 from hetspike.names import LINEAR
-from hetspike.packing import load_packed
-from hetspike.train import logits_of
+from hetspike.packed.engine import Engine, runs_on_integers
+from hetspike.packed.packing import load_packed
+from hetspike.training.linear import counts, predict_linear
 
 MEASURED = ["cell", "packed_bytes", "accuracy", "agreement", "integer_accuracy"]
 
@@ -57,7 +57,7 @@ with job(snakemake) as say:
             "packed_bytes": Path(path).stat().st_size,
             "accuracy": (labels == predicted).mean(),
         }
-        if not packed.has_float_weights:
+        if runs_on_integers(packed):
             classes, _ = Engine(packed).run(test.frames)
             about["agreement"] = (classes.numpy() == predicted).mean()
             about["integer_accuracy"] = (classes.numpy() == labels).mean()

@@ -5,7 +5,7 @@ from pathlib import Path
 from fetching import fetch, patience
 from jobs import job
 
-from hetspike.files import beside
+from hetspike.atomic import beside
 
 with job(snakemake) as say:
     archive = Path(snakemake.input.get("archive", snakemake.output[0]))

@@ -4,9 +4,9 @@ from functools import cache
 
 import torch
 
+from hetspike.atomic import check
+from hetspike.data.samples import Samples, StoredFrames
 from hetspike.errors import UserError
-from hetspike.files import check
-from hetspike.samples import Samples, StoredFrames
 
 torch.set_num_threads(1)
 # float32 means float32: of itself a GPU takes fewer bits, and another algorithm each time

@@ -11,11 +11,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from hetspike.atomic import beside
+from hetspike.data.events import DATASETS
+from hetspike.data.events.recorded_images import CIFAR_ARCHIVE, CIFAR_CLASSES
+from hetspike.data.events.sample_lists import dealt, freeze
 from hetspike.errors import UserError
-from hetspike.events import DATASETS
-from hetspike.events.frozen import dealt, freeze
-from hetspike.events.recorded import CIFAR_ARCHIVE, CIFAR_CLASSES
-from hetspike.files import beside
 from hetspike.names import protocol_of
 
 SPLITS = Path("data/splits")

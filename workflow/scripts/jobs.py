@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hetspike.atomic import ending, sealed
 from hetspike.errors import UserError
-from hetspike.files import ending, sealed
 
 TOOK = "took "  # begins the last line of the log of a job that ended well
 

@@ -4,10 +4,10 @@ import numpy as np
 from jobs import job, write_settings, write_text
 from reading import read_listed
 
-from hetspike.events import DATASETS
-from hetspike.events.frozen import check_frozen, listing
-from hetspike.events.recordings import SPLITS
-from hetspike.files import sealed
+from hetspike.atomic import sealed
+from hetspike.data.events import DATASETS
+from hetspike.data.events.recordings import SPLITS
+from hetspike.data.events.sample_lists import check_frozen, listing
 
 with job(snakemake) as say:
     recordings = DATASETS[snakemake.wildcards.dataset](**snakemake.params.source)

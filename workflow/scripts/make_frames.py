@@ -8,10 +8,10 @@ from reading import read_text
 from splits import md5_of, read_split
 from tqdm import tqdm
 
-from hetspike.events.recordings import SPLITS
-from hetspike.files import sealed
-from hetspike.frames import frames
-from hetspike.samples import store
+from hetspike.atomic import sealed
+from hetspike.data.events.recordings import SPLITS
+from hetspike.data.frames import frames
+from hetspike.data.samples import store
 
 with job(snakemake) as say:
     dataset, source = snakemake.wildcards.dataset, snakemake.params.source

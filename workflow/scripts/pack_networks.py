@@ -6,10 +6,10 @@ from framed import read_samples
 from jobs import job
 from reading import network_of, read_table
 
-from hetspike.checkpoint import load_trained
-from hetspike.files import beside
-from hetspike.history import Epoch, selected
-from hetspike.packing import EXAMPLES, pack
+from hetspike.atomic import beside
+from hetspike.packed.checkpoint import load_trained
+from hetspike.packed.packing import EXAMPLES, pack
+from hetspike.training.history import Epoch, selected
 
 with job(snakemake) as say:
     samples = read_samples(snakemake.input.validation)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hetspike import __version__
-from hetspike.files import beside
-from hetspike.report import described, titled
+from hetspike.atomic import beside
+from hetspike.results.report import described, titled
 
 MARKED = re.compile(r"(?<=<!-- summary -->\n).*(?=<!-- end of summary -->)", re.DOTALL)
 

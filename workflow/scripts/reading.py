@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from hetspike.atomic import REMEDY, check, intact
 from hetspike.errors import UserError
-from hetspike.files import REMEDY, check, intact
 
 if TYPE_CHECKING:
     import pandas as pd

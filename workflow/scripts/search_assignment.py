@@ -7,12 +7,12 @@ from framed import read_samples
 from jobs import job, write_json, write_settings
 from reading import network_of
 
-from hetspike.checkpoint import load_trained
-from hetspike.config import SEED_DRAWS
-from hetspike.effort import Effort
-from hetspike.quantizer import boundary_choices, choices
+from hetspike.inspection.effort import Effort
+from hetspike.packed.checkpoint import load_trained
+from hetspike.quantization.quantizer import boundary_choices, choices
 from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
+from hetspike.settings import SEED_DRAWS
 
 with job(snakemake) as say:
     with network_of(snakemake.input.float_network):

@@ -5,10 +5,10 @@ from typing import Any
 
 from reading import foreign, read_arrays
 
+from hetspike.atomic import REMEDY
+from hetspike.data.events import DATASETS
+from hetspike.data.events.recordings import OnDemand, Recordings
 from hetspike.errors import UserError
-from hetspike.events import DATASETS
-from hetspike.events.recordings import OnDemand, Recordings
-from hetspike.files import REMEDY
 
 
 def md5_of(recordings: Recordings | OnDemand) -> str:

@@ -4,8 +4,8 @@ import numpy as np
 from framed import stored_frames
 from jobs import job, write_settings
 
-from hetspike.files import sealed
-from hetspike.linear import counts, fit_linear, predict_linear
+from hetspike.atomic import sealed
+from hetspike.training.linear import counts, fit_linear, predict_linear
 
 with job(snakemake) as say:
     stored = [stored_frames(snakemake.input[split]) for split in ("train", "validation")]

@@ -8,9 +8,9 @@ from jobs import job
 from reading import network_of, read_json
 from training import train_network
 
-from hetspike.checkpoint import load_trained
-from hetspike.config import Distillation
-from hetspike.quantizer import Choice, boundary_choices, quantize, single_scheme
+from hetspike.packed.checkpoint import load_trained
+from hetspike.quantization.quantizer import Choice, boundary_choices, quantize, single_scheme
+from hetspike.settings import Distillation
 
 with job(snakemake) as say:
     with network_of(snakemake.input.float_network):

@@ -14,22 +14,22 @@ from framed import read_samples, stored_frames
 from jobs import write_rows, write_settings
 from torch import nn
 
-from hetspike.checkpoint import trained_bytes
-from hetspike.config import Augmentation, Recipe
+from hetspike.atomic import REMEDY, beside, intact, remove, sealed
 from hetspike.errors import UserError
-from hetspike.files import REMEDY, beside, intact, remove, sealed
-from hetspike.history import Epoch, selected
-from hetspike.model import Spikformer
-from hetspike.train import fit
+from hetspike.networks import build, network_settings
+from hetspike.packed.checkpoint import trained_bytes
+from hetspike.settings import Augmentation, Recipe
+from hetspike.training.history import Epoch, selected
+from hetspike.training.loop import fit
 
 
 def float_network(snakemake: Any) -> tuple[nn.Module, dict[str, Any]]:
     """An untrained network with the weights of a seed, and how to build it again."""
     classes = len(stored_frames(snakemake.input.train).classes)
-    size = snakemake.params.network
+    settings = snakemake.params.network
     torch.manual_seed(int(snakemake.wildcards.seed))
-    about = {"classes": classes, "network": size, "assignment": {}}
-    return Spikformer(classes, **size), about
+    about = {"classes": classes, "network": settings, "assignment": {}}
+    return build(network_settings(settings), classes), about
 
 
 def learn(snakemake: Any, network: nn.Module, **how: Any) -> list[Epoch]:
@@ -59,7 +59,8 @@ def train_network(
 ) -> None:
     """Train; write the network, that of the epoch which validation selected, and the history.
 
-    `about` says how to build the network again: classes, network (its size), assignment. A file
+    `about` says how to build the network again: classes, network (architecture and settings),
+    assignment. A file
     beside the network keeps the state after each epoch: a training that was killed goes on from
     there, if nothing that it depends on has changed and the file is whole.
     """

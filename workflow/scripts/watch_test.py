@@ -6,8 +6,8 @@ from jobs import job, write_text
 from reading import read_table
 from training import float_network, learn
 
-from hetspike.history import Epoch
-from hetspike.train import accuracy, logits_of
+from hetspike.inspection.inference import accuracy, logits_of
+from hetspike.training.history import Epoch
 
 with job(snakemake) as say:
     network, _ = float_network(snakemake)

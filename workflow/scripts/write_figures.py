@@ -6,17 +6,31 @@ import pandas as pd
 from jobs import job
 from reading import read_table
 
-from hetspike.figures.accuracy import accuracy_against_bits
-from hetspike.figures.energy import energy_views
-from hetspike.figures.layers import assignments, spike_rates
-from hetspike.figures.style import rendered
-from hetspike.figures.training import training_curves
-from hetspike.files import sealed
-from hetspike.history import Epoch
+from hetspike.atomic import sealed
+from hetspike.networks import load
+from hetspike.results.figures.accuracy import accuracy_against_bits
+from hetspike.results.figures.energy import energy_views
+from hetspike.results.figures.layers import assignments, spike_rates
+from hetspike.results.figures.style import rendered
+from hetspike.results.figures.training import training_curves
+from hetspike.training.history import Epoch
+
+
+def with_short_names(rows: pd.DataFrame, architecture: str) -> pd.DataFrame:
+    """The part and the short name of each layer that holds weights, as its architecture tells."""
+    layers = list(rows.loc[rows["weights"] > 0, "layer"].unique())
+    names = load(architecture).layer_names(layers)
+    named = pd.DataFrame(names, index=layers, columns=["part", "short_name"])
+    return rows.join(named, on="layer")
+
 
 with job(snakemake):
     results = read_table(snakemake.input.results, gaps=None)
     layers = pd.concat(map(read_table, snakemake.input.layers), ignore_index=True)
+    layers = pd.concat(
+        with_short_names(rows, snakemake.params.architectures[dataset])
+        for dataset, rows in layers.groupby("dataset", sort=False)
+    )
     layers = layers.replace({"dataset": snakemake.params.labels})
     cells = pd.DataFrame(snakemake.params.cells).rename(columns={"name": "cell"})
     histories = pd.concat(

@@ -16,10 +16,10 @@ import yaml
 from jobs import job, seconds_of, write_text
 from reading import read_text
 
+from hetspike.atomic import intact
 from hetspike.errors import UserError
-from hetspike.files import intact
-from hetspike.flow import Edge, drawing
-from hetspike.report import Content, page, read_table
+from hetspike.results.flow import Edge, drawing
+from hetspike.results.report import Content, page, read_table
 
 PACKAGES = (
     *("hetspike", "torch", "spikingjelly", "tonic", "numpy", "scipy", "pandas", "scikit-learn"),

@@ -5,9 +5,12 @@ from jobs import job, write_json, write_text
 from machine import machine_class
 from reading import read_json, read_table
 
-from hetspike.claims import claims_table, energy_claims_table, paper_table, parse_claims
-from hetspike.comparison import ablation_table, comparison_table
-from hetspike.costs import (
+from hetspike.documents import read
+from hetspike.inspection.effort import training_passes
+from hetspike.names import FLOAT_TUNED
+from hetspike.results.claims import claims_table, energy_claims_table, paper_table, parse_claims
+from hetspike.results.comparison import ablation_table, comparison_table
+from hetspike.results.cost_tables import (
     by_network,
     energy_table,
     integer_table,
@@ -16,13 +19,10 @@ from hetspike.costs import (
     order_table,
     size_table,
 )
-from hetspike.documents import read
-from hetspike.effort import training_passes
-from hetspike.names import FLOAT_TUNED
-from hetspike.present import TABLES
-from hetspike.present.forms import to_csv, to_latex, to_markdown
-from hetspike.stats import significance_table
-from hetspike.tables import dataset_table, describe_datasets, metrics, results_table
+from hetspike.results.present import TABLES
+from hetspike.results.present.forms import to_csv, to_latex, to_markdown
+from hetspike.results.statistics import significance_table
+from hetspike.results.tables import dataset_table, describe_datasets, metrics, results_table
 
 with job(snakemake) as say:
     claims = parse_claims(read(snakemake.input.claims), snakemake.input.claims)

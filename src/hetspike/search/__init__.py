@@ -8,7 +8,7 @@ by `load` when they are needed, so that looking up a name stays cheap.
 from collections.abc import Callable
 from importlib import import_module
 
-from hetspike.config import DnasSettings, SensitivitySettings, Settings
+from hetspike.settings import DnasSettings, SensitivitySettings, Settings
 
 SEARCHES: dict[str, type[Settings]] = {
     "random": Settings,

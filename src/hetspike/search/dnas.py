@@ -17,15 +17,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, gumbel_softmax
 from torch.nn.utils import parametrize
 
-from hetspike.config import DnasSettings
-from hetspike.contract import batch_sizes, check_learning
+from hetspike.data.samples import Samples
 from hetspike.errors import UserError, during
-from hetspike.finite import check_numbers, check_pass, numbers_of
-from hetspike.modes import frozen, set_training
-from hetspike.quantizer import Choice, Quantizer, quantizable_layers, quantize
-from hetspike.samples import Samples
+from hetspike.inspection.contract import batch_sizes, check_learning
+from hetspike.inspection.finite import check_numbers, check_pass, numbers_of
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.inspection.modes import frozen, set_training
+from hetspike.quantization.quantizer import Choice, Quantizer, quantize
 from hetspike.search.space import Space
-from hetspike.train import FUSED, adamw, set_rate
+from hetspike.settings import DnasSettings
+from hetspike.training.loop import FUSED, adamw, set_rate
 
 
 class MixedWeight(nn.Module):

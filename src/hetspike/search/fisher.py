@@ -15,11 +15,11 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from hetspike.config import SensitivitySettings
-from hetspike.quantizer import Choice
-from hetspike.samples import Samples
+from hetspike.data.samples import Samples
+from hetspike.quantization.quantizer import Choice
 from hetspike.search.sensitivity import candidate_errors, layer_gradients
 from hetspike.search.space import Space
+from hetspike.settings import SensitivitySettings
 
 
 def search(

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from torch import nn
 
-from hetspike.config import Settings
-from hetspike.quantizer import Choice
-from hetspike.samples import Samples
+from hetspike.data.samples import Samples
+from hetspike.quantization.quantizer import Choice
 from hetspike.search.space import Space
+from hetspike.settings import Settings
 
 
 def search(

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from hetspike.config import SensitivitySettings
+from hetspike.data.samples import Samples
 from hetspike.errors import UserError, during
-from hetspike.quantizer import Choice, Quantizer, quantizable_layers
-from hetspike.samples import Samples
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.quantization.quantizer import Choice, Quantizer
 from hetspike.search.space import Space
+from hetspike.settings import SensitivitySettings
 
 
 def search(

@@ -9,7 +9,8 @@ from scipy.optimize import LinearConstraint, milp
 from torch import nn
 
 from hetspike.errors import UserError
-from hetspike.quantizer import Choice, quantizable_layers
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.quantization.quantizer import Choice
 
 LARGEST_SCORE = 1e4  # of the integer programme
 USED_UP = 0.05  # effective bits that may be left: rows are compared at the bits asked for

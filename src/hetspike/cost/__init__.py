@@ -1,0 +1,1 @@
+"""What a network stores, computes and consumes."""

@@ -1,0 +1,24 @@
+"""Datasets by name. A dataset is one function: its keyword arguments are its configuration.
+
+To add one, write a function that returns {"train", "validation", "test"} recordings and name it
+here. Heavy libraries are imported inside the functions, so that looking up a name stays cheap.
+"""
+
+from collections.abc import Callable
+
+from hetspike.data.events.orbit_cifar10 import orbit_cifar10
+from hetspike.data.events.recorded_gestures import dvs_gesture
+from hetspike.data.events.recorded_images import cifar10_dvs, n_caltech101, nmnist
+from hetspike.data.events.recordings import Splits
+from hetspike.data.events.stand_ins import gestures, orbit_photos, saccade_digits
+
+DATASETS: dict[str, Callable[..., Splits]] = {
+    "sim-saccade-digits": saccade_digits,
+    "sim-gestures": gestures,
+    "sim-orbit-photos": orbit_photos,
+    "sim-orbit-cifar10": orbit_cifar10,
+    "nmnist": nmnist,
+    "n-caltech101": n_caltech101,
+    "cifar10-dvs": cifar10_dvs,
+    "dvs-gesture": dvs_gesture,
+}

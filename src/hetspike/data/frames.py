@@ -1,0 +1,150 @@
+"""Events -> frames: how often each pixel fired in each of T slices of a recording.
+
+With n events, event i at time t_i, a recording is cut either into slices
+
+    count   of equal event count:  event i falls into step floor(i T / n)
+    time    of equal duration:     event i falls into step floor((t_i - t_0) T / (t_last - t_0)),
+                                   the last event into the last step
+
+so that every event is counted exactly once. Slices of equal count differ by at most one event; an
+event on the boundary between two durations belongs to the later one.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Literal, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hetspike.data.events.formats import LONGEST
+from hetspike.data.events.recordings import OnDemand, Recordings
+from hetspike.errors import UserError
+
+LARGEST_COUNT = np.iinfo(np.uint8).max
+LARGEST_FRAMES = 2**29  # counts of a recording, 4 GiB while they are counted
+MOST_STEPS = 2**20  # times the longest recording, they fit 63 bits
+
+
+def steps_by_count(events: NDArray[np.void], steps: int) -> NDArray[np.int64]:
+    """Step of each event, slices of equal event count: [E] -> [E]."""
+    return np.arange(len(events)) * steps // max(len(events), 1)
+
+
+def steps_by_time(events: NDArray[np.void], steps: int) -> NDArray[np.int64]:
+    """Step of each event, slices of equal duration from first to last event: [E] -> [E]."""
+    t = events["t"].astype(np.int64)
+    elapsed = t - t[:1]
+    duration = elapsed.max(initial=1)  # [us]; 1 where all events share one moment
+    return np.minimum(elapsed * steps // duration, steps - 1)
+
+
+SLICINGS = {"count": steps_by_count, "time": steps_by_time}
+
+
+def event_counts(
+    events: NDArray[np.void],
+    sensor_size: tuple[int, int],
+    *,
+    steps: int,
+    slice_by: Literal["count", "time"],
+) -> NDArray[np.int64]:
+    """Counts [T, 2, H, W] of a recording [E]; channel 0 counts darker, channel 1 brighter."""
+    assert steps > 0, "at least one step"
+    width, height = sensor_size
+    shape = (steps, 2, height, width)
+    step = SLICINGS[slice_by](events, steps)
+    p, y, x = (events[name].astype(np.intp) for name in "pyx")
+    cells = np.ravel_multi_index((step, p, y, x), shape)
+    return np.bincount(cells, minlength=math.prod(shape)).reshape(shape)
+
+
+def frames(
+    recordings: Recordings | OnDemand, *, steps: int, slice_by: Literal["count", "time"]
+) -> Iterator[NDArray[np.uint8]]:
+    """The counts of each recording as bytes, [T, 2, H, W].
+
+    One at a time: together they may be too large for memory. A recording of fewer events than steps
+    has empty frames, one without events only those. Raises UserError for `steps` or a sensor that
+    give no frames, for events that are none, see `check_events`, and where a pixel fires more often
+    in a slice than a byte can count: cutting the count off would lose events without a word.
+    """
+    width, height = _checked_size(recordings, steps, slice_by)
+    for index in range(len(recordings)):
+        events = recordings[index]
+        check_events(events, (width, height), f"recording {index}")
+        counts = event_counts(events, (width, height), steps=steps, slice_by=slice_by)
+        if counts.max() > LARGEST_COUNT:
+            raise UserError(
+                f"recording {index}: a pixel fires {counts.max()} times in one of {steps} steps, "
+                f"more than the {LARGEST_COUNT} that a frame counts: set more `steps`"
+            )
+        yield counts.astype(np.uint8)
+
+
+def check_events(events: NDArray[np.void], sensor_size: tuple[int, int], where: str) -> None:
+    """Whether these are events [E] as `recordings.EVENT` describes them; other integers will do.
+
+    Raises UserError, naming `where`, for another array, and for events outside the sensor, of
+    polarities other than 0 and 1, back in time, or further apart than LONGEST.
+    """
+
+    def refuse(problem: str) -> NoReturn:
+        raise UserError(f"{where} {problem}: give events in order of time, of the type EVENT")
+
+    names = events.dtype.names if isinstance(events, np.ndarray) else None
+    if names is None or events.ndim != 1:
+        refuse("is no array [E] of events with fields")
+    for name, kinds in {"x": "iu", "y": "iu", "t": "iu", "p": "biu"}.items():
+        if name not in names:
+            refuse(f"has events without the field {name!r}")
+        if (field := events.dtype[name]).kind not in kinds or field.shape:
+            refuse(f"has events whose {name!r} is of the type {field}")
+    for name, most in zip("xyp", (*sensor_size, 2), strict=True):
+        if len(events) and not 0 <= events[name].min() <= events[name].max() < most:
+            refuse(
+                f"has events whose {name!r} goes from {events[name].min()} to "
+                f"{events[name].max()}, not within 0 to {most - 1}"
+            )
+    t = events["t"]
+    if (t[1:] < t[:-1]).any():
+        refuse("has events that go back in time")
+    if len(t) and int(t[-1]) - int(t[0]) > LONGEST:
+        refuse("lasts longer than twelve days")
+
+
+def _checked_size(recordings: Recordings | OnDemand, steps: int, slice_by: str) -> tuple[int, int]:
+    """The sensor's width and height, of recordings that can be framed in so many steps."""
+    if not isinstance(recordings, Recordings | OnDemand):
+        raise UserError(f"{type(recordings).__name__} is no Recordings: make one of your events")
+    if slice_by not in list(SLICINGS):
+        raise UserError(f"slice_by is {slice_by!r}: take {' or '.join(SLICINGS)}")
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer):
+        raise UserError(f"steps is {steps!r}: give a whole number")
+    if not 1 <= steps <= MOST_STEPS:
+        raise UserError(f"steps is {steps}: take 1 to {MOST_STEPS}")
+    size = np.asarray(recordings.sensor_size)
+    if size.shape != (2,) or size.dtype.kind not in "iu" or (size < 1).any():
+        raise UserError(
+            f"the sensor has {recordings.sensor_size} pixels: give its width and its height"
+        )
+    width, height = size.tolist()
+    if (values := width * height * 2 * int(steps)) > LARGEST_FRAMES:
+        raise UserError(
+            f"{steps} steps of {width}x{height} pixels are {values:,} counts a recording, more "
+            f"than {LARGEST_FRAMES:,}: set fewer `steps`"
+        )
+    if isinstance(recordings, Recordings) and not _laid_end_to_end(recordings):
+        raise UserError(
+            "the offsets of the recordings do not cut their events into one part for each label: "
+            "use `Recordings.from_list`"
+        )
+    return width, height
+
+
+def _laid_end_to_end(recordings: Recordings) -> bool:
+    offsets, events = np.asarray(recordings.offsets), np.asarray(recordings.events)
+    if offsets.shape != (len(recordings) + 1,) or offsets.dtype.kind not in "iu" or not events.ndim:
+        return False
+    ends = (int(offsets[0]), int(offsets[-1])) == (0, len(events))
+    return ends and not (offsets[1:] < offsets[:-1]).any()

@@ -1,0 +1,55 @@
+"""What a search or a training costs, counted in recordings that pass through the network.
+
+Seconds differ from run to run; recordings do not, and so the costs of a study are as reproducible
+as its accuracies. A pass with gradients counts as three without: backward takes about twice the
+operations of forward [Kaplan 2020, arXiv 2001.08361, section 2.1].
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hetspike.settings import Schedule
+
+PASSES_WITH_GRADIENT = 3
+_COUNTS = ContextVar("counts", default=True)
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Passes in here cost nothing: they try a network before a search or a training begins."""
+    before = _COUNTS.set(False)
+    try:
+        yield
+    finally:
+        _COUNTS.reset(before)
+
+
+@dataclass
+class Effort:
+    """Recordings passed forward, those with gradients PASSES_WITH_GRADIENT times."""
+
+    passes: int = 0
+
+    def watch(self, model: nn.Module) -> None:
+        """Count what goes through the model and through every copy made of it from now on.
+
+        The model takes frames [T, B, ...] as its first argument.
+        """
+
+        def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+            if _COUNTS.get():
+                weight = PASSES_WITH_GRADIENT if torch.is_grad_enabled() else 1
+                self.passes += weight * inputs[0].shape[1]
+
+        model.register_forward_hook(count)
+
+
+def training_passes(recipe: Schedule, train: int, validation: int) -> int:
+    """The passes of one training on so many recordings: an epoch trains, then validates."""
+    return recipe.epochs * (PASSES_WITH_GRADIENT * train + validation)

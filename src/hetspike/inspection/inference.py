@@ -1,0 +1,35 @@
+"""Logits of any network, and how many of them name the right class."""
+
+import torch
+from torch import Tensor, nn
+
+from hetspike.data.samples import Samples, at_once
+from hetspike.errors import UserError
+from hetspike.inspection.finite import not_finite_logits
+from hetspike.inspection.modes import evaluating
+
+
+@torch.no_grad()
+def answers(model: nn.Module, frames: Tensor) -> Tensor:
+    """Logits [B, classes] of a model in evaluation mode; no running statistic moves."""
+    with evaluating(model):
+        return model(frames)
+
+
+def logits_of(model: nn.Module, samples: Samples, most: int = 64) -> Tensor:
+    """The same for all recordings, at most so many at once: [R, classes] on the CPU.
+
+    Raises UserError where they are not finite, with the layer after which that began.
+    """
+    logits: list[Tensor] = []
+    for frames, _ in samples.batches(at_once(samples.frames, most)):
+        logits.append(answers(model, frames).cpu())
+        if not logits[-1].isfinite().all():
+            with evaluating(model):
+                raise UserError(not_finite_logits(model, frames, logits[-1]))
+    return torch.cat(logits)
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Fraction of recordings whose largest logit is their label: [R, classes], [R] -> scalar."""
+    return (logits.argmax(1) == labels).double().mean().item()

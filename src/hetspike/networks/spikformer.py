@@ -1,0 +1,178 @@
+"""The event-data Spikformer (Zhou et al. 2023, arXiv 2209.15425), read from top to bottom.
+
+Built from SpikingJelly's multi-step neurons and layers. Shapes carry these letters:
+
+    T time steps   B batch   C channels   H, W image   N = H*W tokens   D width   h heads
+
+    frames [T, B, 2, H, W]
+      -> PatchSplitting   four times conv3x3-BN-LIF, each followed by an optional max-pool,
+                          then x + LIF(BN(conv3x3(x))) as the position encoding
+      -> depth x Block    x + SSA(x), then x + MLP(x)
+      -> mean over tokens -> linear head -> mean over T
+    logits [B, classes]
+
+The residual stream adds spikes to spikes, so what enters q, k, v and fc1 are small integers,
+not bits: this is where a multiplier is really needed, and where the cost model looks.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from spikingjelly.activation_based import functional, layer, neuron, surrogate
+from torch import Tensor, nn
+
+from hetspike.networks import Architecture
+
+ATTENTION_SCALE = 0.25
+ATTENTION_THRESHOLD = 0.5
+STAGES = 4
+
+
+def lif(threshold: float = 1.0) -> neuron.LIFNode:
+    """Leaky integrate-and-fire, tau 2: v += (x - v)/2; s = H(v - threshold); v = v (1 - s).
+
+    The sigmoid surrogate has alpha 4 and the reset passes no gradient, as in the original code.
+    """
+    return neuron.LIFNode(
+        tau=2.0,
+        v_threshold=threshold,
+        surrogate_function=surrogate.Sigmoid(alpha=4.0),
+        detach_reset=True,
+        step_mode="m",
+    )
+
+
+def conv_bn_lif(channels_in: int, channels_out: int) -> nn.Sequential:
+    """3x3 convolution without bias, batch norm, LIF: [T, B, C_in, H, W] -> [T, B, C_out, H, W]."""
+    return nn.Sequential(
+        layer.Conv2d(channels_in, channels_out, 3, padding=1, bias=False, step_mode="m"),
+        layer.BatchNorm2d(channels_out, step_mode="m"),
+        lif(),
+    )
+
+
+def token_bn_lif(channels_in: int, channels_out: int) -> nn.Sequential:
+    """The same with a 1x1 convolution over tokens: [T, B, C_in, N] -> [T, B, C_out, N]."""
+    return nn.Sequential(
+        layer.Conv1d(channels_in, channels_out, 1, bias=False, step_mode="m"),
+        layer.BatchNorm1d(channels_out, step_mode="m"),
+        lif(),
+    )
+
+
+class PatchSplitting(nn.Module):
+    """Frames [T, B, 2, H, W] -> tokens [T, B, D, N]; N = H*W / 4^(number of pools)."""
+
+    def __init__(self, in_channels: int, width: int, pools: Sequence[bool]) -> None:
+        super().__init__()
+        channels = [in_channels, width // 8, width // 4, width // 2, width]
+        stages: list[nn.Module] = []
+        for stage, pool in enumerate(pools):
+            stages.append(conv_bn_lif(channels[stage], channels[stage + 1]))
+            if pool:  # after the LIF, as in the event-data original
+                stages.append(layer.MaxPool2d(3, stride=2, padding=1, step_mode="m"))
+        self.stages = nn.Sequential(*stages)
+        self.position = conv_bn_lif(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stages(x)
+        x = x + self.position(x)
+        return x.flatten(3)  # [T, B, D, H, W] -> [T, B, D, N]
+
+
+class SpikingSelfAttention(nn.Module):
+    """SSA: LIF((q k^T) v * scale), then a projection; spikes are never negative: no softmax."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q = token_bn_lif(width, width)
+        self.k = token_bn_lif(width, width)
+        self.v = token_bn_lif(width, width)
+        self.attention_lif = lif(ATTENTION_THRESHOLD)
+        self.projection = token_bn_lif(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # [T, B, D, N] -> [T, B, h, D/h, N]: the channels of a head stay together
+        q, k, v = (f(x).unflatten(2, (self.heads, -1)) for f in (self.q, self.k, self.v))
+        attention = q.transpose(-2, -1) @ k  # [T, B, h, N, N]
+        x = v @ attention.transpose(-2, -1) * ATTENTION_SCALE  # [T, B, h, D/h, N]
+        return self.projection(self.attention_lif(x.flatten(2, 3)))
+
+
+class Block(nn.Module):
+    """x + SSA(x), then x + MLP(x) on [T, B, D, N]; the MLP's hidden width is 4 D."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: int) -> None:
+        super().__init__()
+        self.attention = SpikingSelfAttention(width, heads)
+        self.fc1 = token_bn_lif(width, width * mlp_ratio)
+        self.fc2 = token_bn_lif(width * mlp_ratio, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(x)
+        return x + self.fc2(self.fc1(x))
+
+
+class Spikformer(nn.Module):
+    def __init__(
+        self,
+        classes: int,
+        *,
+        width: int = 256,
+        depth: int = 2,
+        heads: int = 16,
+        mlp_ratio: int = 4,
+        pools: Sequence[bool] = (True, True, True, True),
+        in_channels: int = 2,
+    ) -> None:
+        super().__init__()
+        self.patch = PatchSplitting(in_channels, width, pools)
+        self.blocks = nn.Sequential(*(Block(width, heads, mlp_ratio) for _ in range(depth)))
+        self.head = layer.Linear(width, classes, step_mode="m")
+
+    def forward(self, frames: Tensor) -> Tensor:
+        functional.reset_net(self)
+        x = self.blocks(self.patch(frames))  # [T, B, D, N]
+        return self.head(x.mean(3)).mean(0)  # [B, classes]
+
+
+def layer_names(layers: list[str]) -> list[tuple[str, str]]:
+    """Part of the network and short name of each layer, in the order of the network.
+
+    >>> layer_names(["patch.stages.0.0", "patch.stages.2.0", "blocks.0.attention.q.0", "head"])
+    [('patch', 'conv1'), ('patch', 'conv2'), ('block 1', 'q'), ('', 'head')]
+    """
+    convolutions = [layer for layer in layers if ".stages." in layer]
+    names = []
+    for layer_name in layers:
+        first, *inner = [word for word in layer_name.split(".") if not word.isdigit()]
+        last = "proj" if inner and inner[-1] == "projection" else (inner or [first])[-1]
+        if layer_name in convolutions:
+            names.append((first, f"conv{convolutions.index(layer_name) + 1}"))
+        elif first == "blocks":
+            names.append((f"block {int(layer_name.split('.')[1]) + 1}", last))
+        else:
+            names.append((first if inner else "", last))
+    return names
+
+
+def integer_logits(model: Spikformer, engine: Any, x: Tensor) -> Tensor:
+    """The forward pass on an integer engine: counts [T, B, 2, H, W] -> logits [B, classes]."""
+    for stage in model.patch.stages:
+        x = engine.spikes(stage, x) if isinstance(stage, nn.Sequential) else engine.pool(stage, x)
+    x = (x + engine.spikes(model.patch.position, x)).flatten(3)
+    for block in model.blocks:
+        assert isinstance(block, Block)
+        attention = block.attention
+        q, k, v = (
+            engine.spikes(each, x).unflatten(2, (attention.heads, -1))
+            for each in (attention.q, attention.k, attention.v)
+        )
+        met = engine.attend(attention, (q, k, v), attention.attention_lif, ATTENTION_SCALE)
+        x = x + engine.spikes(attention.projection, met)
+        x = x + engine.spikes(block.fc2, engine.spikes(block.fc1, x))
+    return engine.classify(model.head, x)
+
+
+ARCHITECTURE = Architecture(Spikformer, layer_names, integer_logits)

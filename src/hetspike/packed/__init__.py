@@ -1,0 +1,1 @@
+"""Files of networks, and the integer engine that runs them."""

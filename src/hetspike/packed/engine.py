@@ -1,0 +1,284 @@
+"""A packed network run on integers: additions, shifts and comparisons.
+
+A layer's accumulator sums levels as integers, in units of the smallest. What follows it in the
+float network, gain a and shift b of a channel and a neuron of threshold h,
+
+    x = a acc + b        v += (x - v) / 2        s = [v >= h]        v = (1 - s) v
+
+becomes, with u = v / a, B = b / a and H = h / a in fixed point,
+
+    u += (acc + B - u) >> 1        s = [u >= H]        u = (1 - s) u
+
+so that no spike is multiplied and no potential scaled; where a is negative the levels change sign.
+a and b are short numbers, so a potential often meets its threshold exactly: H lies below h / a by
+what the roundings may have taken from u, and the neuron fires then as well.
+Multiplications are left where integers above 1 meet uniform weights, as the energy view `ops`
+charges them.
+The classifier's accumulators are where integers end: logits are theirs, scaled by class.
+
+Sums run on floating-point units, which are exact on integers up to 2^24 or 2^53: the faster that
+suffices for the largest sum is taken, and a sum beyond both is refused.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from spikingjelly.activation_based import neuron
+from torch import Tensor, nn
+from torch.nn.functional import conv1d, conv2d, linear
+
+from hetspike.data.frames import LARGEST_COUNT
+from hetspike.data.samples import StoredFrames, at_once
+from hetspike.errors import UserError
+from hetspike.inspection.counting import count, weights_met
+from hetspike.inspection.layers import Synapses, quantizable_layers
+from hetspike.networks import load
+from hetspike.packed.folding import BatchNorm
+from hetspike.packed.packing import Packed, PackedLayer, network_of
+from hetspike.quantization.levels import SCHEMES
+
+FRACTION = 24  # bits below the unit of an accumulator, fewer where its sums are wide
+POTENTIAL_BITS = 61  # of int64: the difference of two potentials takes one more, the sign another
+EXACT_BITS = 53
+EXACT = {torch.float32: 2**24, torch.float64: 2**EXACT_BITS}  # integers up to there have no gaps
+BATCH = 100
+
+
+class Count(NamedTuple):
+    """Operations of one layer, or of the attention products of a module, a recording [mean]."""
+
+    layer: str
+    multiplications: float
+    shifts: float
+    additions: float
+
+
+@dataclass
+class Tally:
+    """Pairs of two values that met: of a weight and an integer above 1, and all others."""
+
+    macs: int = 0
+    acs: int = 0
+
+
+class Fixed(NamedTuple):
+    """What neurons add at every step, and where they fire, in units of 2^-fraction accumulators."""
+
+    fraction: Tensor
+    shift: Tensor
+    threshold: Tensor
+
+
+def fixed_point(gain: Tensor, bias: Tensor, threshold: float, largest: float) -> Fixed:
+    """Fixed point of neurons that get gain * acc + bias, float64 both, acc up to `largest`.
+
+    A potential keeps between 0 and what is added to it: that bounds its width. Rounded once in B
+    and down in every step, it lies less than 1.5 units too low.
+    """
+    top = largest + (bias / gain).abs()
+    fraction = (POTENTIAL_BITS - top.log2().ceil()).clamp(0, FRACTION)
+    unit = gain / 2**fraction
+    # a threshold beyond all potentials is not reached, wherever it lies
+    reached = (threshold / unit - 0.5).floor().clamp(max=2.0 ** (POTENTIAL_BITS + 1))
+    return Fixed(fraction.long(), (bias / unit).round().long(), reached.long())
+
+
+class IntegerLayer:
+    """One layer's levels as integers, and what its accumulators stand for."""
+
+    def __init__(self, layer: PackedLayer, module: Synapses) -> None:
+        magnitudes, unit = SCHEMES[layer.choice.scheme].levels(layer.choice.bits).integers
+        gain, self.bias = layer.scale.double() * unit, layer.bias.double()
+        # where the scale vanishes, alone or beside the bias, so do the weights
+        alive = gain.abs() * 2.0 ** (POTENTIAL_BITS - 1) > self.bias.abs()
+        sign = (gain.sign() * alive).view(-1, *(1,) * (layer.magnitude.dim() - 1))
+        levels = torch.tensor(magnitudes, dtype=torch.float64)[layer.magnitude]
+        self.levels = sign * torch.where(layer.negative, -levels, levels)
+        self.gain = torch.where(alive, gain.abs(), 1.0)
+        self.choice = layer.choice
+        self.module = module
+        self.heaviest = int(self.levels.abs().flatten(1).sum(1).max())
+        self.exact(LARGEST_COUNT)
+
+    def fixed(self, threshold: float, x: Tensor) -> Fixed:
+        """Fixed point [C, 1, ...] of the neurons that follow, for inputs [T, B, C_in, ...]."""
+        gain, bias = (each.view(-1, *(1,) * (x.dim() - 3)) for each in (self.gain, self.bias))
+        largest = max(LARGEST_COUNT, int(x.max()))  # the same for all frames that fit in bytes
+        return fixed_point(gain, bias, threshold, self.heaviest * largest)
+
+    def exact(self, largest: int) -> torch.dtype:
+        """What holds every sum of inputs up to `largest`; UserError where nothing does."""
+        top = self.heaviest * largest
+        for dtype, limit in EXACT.items():
+            if top <= limit:
+                return dtype
+        raise UserError(
+            f"a sum of {top.bit_length()} bits, more than the engine's {EXACT_BITS}: give "
+            f"{self.choice.scheme} fewer than {self.choice.bits} bits"
+        )
+
+    def accumulate(self, x: Tensor) -> Tensor:
+        """Sums of levels [B, C, ...] for integer inputs [B, C_in, ...]; int64 both."""
+        dtype = self.exact(int(x.max()))
+        levels, x = self.levels.to(dtype), x.to(dtype)
+        match self.module:
+            case nn.Linear():
+                return linear(x, levels).long()
+            case nn.Conv2d(stride=stride, padding=padding):
+                return conv2d(x, levels, None, stride, padding).long()
+            case nn.Conv1d(stride=stride, padding=padding):
+                return conv1d(x, levels, None, stride, padding).long()
+
+    def met(self, inputs: Sequence[int], outputs: Sequence[int]) -> int | Tensor:
+        """How many weights an input meets, for the axes of one input and output [C, ...]."""
+        match self.module:
+            case nn.Linear(out_features=outputs_each):
+                return outputs_each
+            case nn.Conv1d() | nn.Conv2d():
+                return weights_met(
+                    inputs[1:],
+                    outputs[1:],
+                    self.module.weight.shape,
+                    stride=self.module.stride,
+                    padding=[int(each) for each in self.module.padding],
+                    dilation=self.module.dilation,
+                    groups=self.module.groups,
+                )
+
+
+def check_runnable(model: nn.Module) -> None:
+    """Raise UserError that names a module which integers do not run exactly."""
+    for name, module in model.named_modules():
+        if isinstance(module, BatchNorm):
+            raise UserError(f"batch norm {name} is in float: the engine runs networks without one")
+        if isinstance(module, neuron.BaseNode) and not (
+            type(module) is neuron.LIFNode
+            and (module.tau, module.decay_input, module.v_reset) == (2.0, True, 0.0)
+        ):
+            raise UserError(
+                f"neuron {name} is none that the engine runs: LIFNode with tau 2.0, decay_input "
+                "and v_reset 0.0, whose leak is one shift"
+            )
+
+
+def runs_on_integers(packed: Packed) -> bool:
+    """Whether the architecture of a file has integer logits, and none of its layers is in float."""
+    network = packed.header.network
+    known = network is not None and load(network.architecture).integer_logits is not None
+    return known and not packed.has_float_weights
+
+
+class Engine:
+    """The integer network of a packed file. Raises UserError where it is no such network."""
+
+    def __init__(self, packed: Packed) -> None:
+        self.model = network_of(packed)
+        assert packed.header.network is not None, "network_of"
+        architecture = packed.header.network.architecture
+        integer_logits = load(architecture).integer_logits
+        if integer_logits is None:
+            raise UserError(f"a {architecture} does not run on integers: `measure` it instead")
+        self.integer_logits = integer_logits
+        check_runnable(self.model)
+        synapses = quantizable_layers(self.model)
+        if missing := [name for name in synapses if name not in packed.layers]:
+            raise UserError(
+                f"layer {missing[0]} is in float, without integers to run on: quantize every layer"
+            )
+        self.layers: dict[nn.Module, IntegerLayer] = {
+            synapses[name]: IntegerLayer(layer, synapses[name])
+            for name, layer in packed.layers.items()
+        }
+        self.names = {module: name for name, module in self.model.named_modules()}
+        self.tallies: dict[nn.Module, Tally] = defaultdict(Tally)
+
+    def run(self, frames: Tensor | StoredFrames) -> tuple[Tensor, list[Count]]:
+        """Classes [R] of frames [R, T, C, H, W] of event counts, and what that took a recording."""
+        self.tallies = defaultdict(Tally)
+        size = at_once(frames, BATCH)
+        batches = (frames[start : start + size] for start in range(0, len(frames), size))
+        classes = torch.cat(
+            [self.logits(batch.transpose(0, 1).long()).argmax(1) for batch in batches]
+        )
+        return classes, [self._count(module, len(frames)) for module in self.tallies]
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Event counts [T, B, C, H, W], int64 -> [B, classes], float64: accumulators scaled."""
+        return self.integer_logits(self.model, self, x)
+
+    def classify(self, head: nn.Module, x: Tensor) -> Tensor:
+        """Spikes or their sums [T, B, C, N] -> logits [B, classes] of their mean over T and N."""
+        layer, steps, tokens = self.layers[head], len(x), x.shape[3]
+        # a sum over tokens stands for their mean
+        sums = self._accumulate(head, x.sum(3), spike=tokens).sum(0)  # [B, classes]
+        return sums * layer.gain / (steps * tokens) + layer.bias
+
+    def _accumulate(self, module: nn.Module, x: Tensor, *, spike: int = 1) -> Tensor:
+        """[T, B, C_in, ...] -> [T, B, C, ...], tallied; `spike` is the input that stands for 1."""
+        layer, tally, steps_and_batch = self.layers[module], self.tallies[module], x.shape[:2]
+        x = x.flatten(0, 1)
+        sums = layer.accumulate(x)
+        met = layer.met(x.shape[1:], sums.shape[1:])
+        active, weighed = x != 0, (x != 0) & (x != spike)
+        macs = count(weighed, met)
+        tally.macs += macs
+        tally.acs += count(active, met) - macs
+        return sums.unflatten(0, steps_and_batch)
+
+    def spikes(self, stage: nn.Module, x: Tensor) -> Tensor:
+        """A layer and its neurons; the batch norm between them is folded into both."""
+        assert isinstance(stage, nn.Sequential)
+        module, _, lif = stage
+        assert isinstance(lif, neuron.LIFNode)
+        fixed = self.layers[module].fixed(lif.v_threshold, x)
+        return self._fire(self._accumulate(module, x), lif, fixed)
+
+    def _fire(self, sums: Tensor, lif: nn.Module, fixed: Fixed) -> Tensor:
+        """Accumulators [T, B, C, ...] -> spikes, 0 or 1."""
+        assert isinstance(lif, neuron.LIFNode)
+        potential = torch.zeros_like(sums[0])
+        spikes = torch.empty_like(sums)
+        for step, acc in enumerate(sums):
+            potential += (acc << fixed.fraction).add_(fixed.shift).sub_(potential) >> 1
+            fired = potential >= fixed.threshold
+            potential.masked_fill_(fired, 0)
+            spikes[step] = fired
+        return spikes
+
+    def pool(self, pool: nn.Module, x: Tensor) -> Tensor:
+        """Of spikes the largest: whether there is one in the window."""
+        return pool(x.float()).long()
+
+    def attend(
+        self,
+        attention: nn.Module,
+        spikes: tuple[Tensor, Tensor, Tensor],
+        lif: nn.Module,
+        scale: float,
+    ) -> Tensor:
+        """Spikes of the neurons behind (q k^T) v scale, [T, B, h C, N].
+
+        attention  the module whose products these are
+        spikes     of q, k and v, each [T, B, h, C, N]
+        """
+        q, k, v = (each.float() for each in spikes)
+        met = q.transpose(-2, -1) @ k  # [T, B, h, N, N]: in how many channels both spiked
+        sums = (v @ met.transpose(-2, -1)).flatten(2, 3).long()
+        # a spike of v is added wherever its token was met at all
+        added = (v.sum(-2) * (met != 0).sum(-2)).sum(dtype=torch.float64)
+        self.tallies[attention].acs += int(met.sum(dtype=torch.float64) + added)
+        assert isinstance(lif, neuron.LIFNode)
+        gain = torch.tensor(scale, dtype=torch.float64)
+        fixed = fixed_point(gain, torch.zeros_like(gain), lif.v_threshold, EXACT[torch.float32])
+        return self._fire(sums, lif, fixed)
+
+    def _count(self, module: nn.Module, recordings: int) -> Count:
+        tally, name = self.tallies[module], self.names[module]
+        macs, acs = tally.macs / recordings, tally.acs / recordings
+        if module not in self.layers:
+            return Count(f"{name}: attention", 0.0, 0.0, acs)
+        scheme, bits = self.layers[module].choice
+        return Count(name, *SCHEMES[scheme].arithmetic(bits, macs=macs, acs=acs))

@@ -1,0 +1,147 @@
+"""What the files of networks say of them: one model of a header, which every file is checked with.
+
+A header that is not exactly of this form is refused before anything is made because it says so.
+"""
+
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
+from torch import Tensor
+
+from hetspike.errors import UserError
+from hetspike.networks import AnyNetwork
+from hetspike.packed.container import check_seal, opened, sealed, tensors_of
+from hetspike.packed.traits import Traits
+from hetspike.quantization.levels import SCHEMES
+from hetspike.quantization.quantizer import Choice
+from hetspike.settings import Settings, checked
+
+MOST_CLASSES, MOST_MODULES, LONGEST_NAME = 2**17, 2**14, 2**9  # of any network
+SHOWN = 300  # characters of what is wrong with a header
+
+
+class Stored(NamedTuple):
+    """A quantized layer as it lies in a packed file."""
+
+    scheme: str
+    bits: int
+    shape: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+
+Layers = TypeVar("Layers", bound=Mapping[str, Choice | Stored])
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError(f"{name!r} is no name")
+    return name
+
+
+def _known(layers: Layers) -> Layers:
+    for name, (scheme, bits, *_) in layers.items():
+        if scheme not in SCHEMES:
+            raise ValueError(
+                f"layer {name} has the scheme '{scheme}', unknown here: use one of "
+                f"{', '.join(SCHEMES)}, or the version of hetspike that wrote the file"
+            )
+        if bits not in SCHEMES[scheme].widths:
+            raise ValueError(f"layer {name} has {bits} bits, which {scheme} does not come in")
+    return layers
+
+
+def _named(traits: list[Traits]) -> list[Traits]:
+    for name in (name for each in traits for name in each.modules):
+        _printable(name)
+    return traits
+
+
+Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME), AfterValidator(_printable)]
+Classes = Annotated[int, Field(gt=0, le=MOST_CLASSES)]
+Recordings = Annotated[int, Field(ge=0)]
+Many = Field(max_length=MOST_MODULES)
+
+
+class Header(Settings):
+    """What every file says."""
+
+    wanted: ClassVar[str]  # told to whom gives a file of another kind
+    format: Literal[3] = 3
+    version: Name = Field(description="of hetspike, which wrote the file")
+    traits: Annotated[list[Traits], Many, AfterValidator(_named)] = Field(
+        description="what `hetspike.packed.traits` finds"
+    )
+
+
+class TrainedHeader(Header):
+    """Of a network as a training left it, quantizers included."""
+
+    wanted = "no trained network, but a packed one: name one of results/<study>/networks"
+    kind: Literal["trained"] = "trained"
+    classes: Classes
+    network: AnyNetwork
+    assignment: Annotated[dict[Name, Choice], Many, AfterValidator(_known)]
+
+
+class PackedHeader(Header):
+    """Of a network to ship."""
+
+    wanted = "no packed network, but a trained one: pack it with `hetspike pack`"
+    kind: Literal["packed"] = "packed"
+    classes: Classes | None = Field(
+        None, description="with `network` of a network that hetspike builds"
+    )
+    network: AnyNetwork | None = None
+    layers: Annotated[dict[Name, Stored], Many, AfterValidator(_known)]
+    folded: Annotated[list[Name], Many] = Field(description="batch norms that are gone")
+    agreement: tuple[Recordings, Recordings] = Field(
+        description="on how many recordings of the example, and of how many, the file's network "
+        "says what the trained one says"
+    )
+    about: dict[str, Any] = Field(description="what the caller of `pack` said")
+
+
+FORMAT = Header.model_fields["format"].default
+T = TypeVar("T", bound=Header)
+
+
+def header(form: type[T], **said: Any) -> T:
+    """A header that says this. Raises UserError, one line, with the keys that are wrong."""
+    return _checked(form, {"version": metadata.version("hetspike"), **said})
+
+
+def _checked(form: type[T], said: dict[str, Any]) -> T:
+    try:
+        return checked(form, said, "header")
+    except UserError as error:
+        raise UserError(short(str(error))) from None
+
+
+def short(problem: str) -> str:
+    """One line, and not the whole file in it."""
+    line = " ".join(problem.split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."
+
+
+def write(said: Header, tensors: dict[str, Tensor]) -> bytes:
+    """The file of a network. Raises UserError for what it cannot hold."""
+    return sealed(tensors, said.model_dump(mode="json"))
+
+
+def read_as(form: type[T], data: bytes) -> tuple[T, dict[str, Tensor]]:
+    """Header and tensors of a file.
+
+    Raises UserError where it is none of ours, of another version or kind, or damaged.
+    """
+    said = opened(data)
+    if said.get("format") != FORMAT:
+        writer = short(str(said.get("version", "0.2.0 or before")))
+        raise UserError(
+            f"a file as hetspike {writer!r} writes them, not of format {FORMAT}: make it again, or "
+            "use that version"
+        )
+    check_seal(data, said.pop("digest", None))
+    if said.get("kind") != form.model_fields["kind"].default:
+        raise UserError(form.wanted)
+    return _checked(form, said), tensors_of(data)

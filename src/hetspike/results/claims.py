@@ -1,0 +1,198 @@
+"""The paper's claims as data, judged on the intervals of a results table.
+
+config/claims.yaml holds exactly the fields of `Claims`.
+"""
+
+from math import inf
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+from pydantic import Field, model_validator
+
+from hetspike.settings import Settings, checked
+from hetspike.errors import UserError
+from hetspike.names import FLOAT_TUNED, INT8, INT8_VIEWS, VIEWS
+from hetspike.results.present.notation import with_spread
+from hetspike.results.tables import MEASURES
+
+Verdict = Literal["supported", "not supported", "inconclusive", "not run"]
+# what a budget of bits settles by itself, whichever layers get them
+BUDGETED = {"effective_bits", "compression", "energy_bits_linear"}
+ENERGIES = {  # measure -> its view, and against what
+    **{f"energy_{view}": (view, FLOAT_TUNED) for view in VIEWS},
+    **{f"energy_{view}_{INT8}": (view, INT8) for view in INT8_VIEWS},
+}
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class PaperResult(Settings):
+    """What the paper reports on one of its datasets."""
+
+    dataset: str = Field(description="the paper's name of it")
+    datasets: Names = Field(
+        description="ours that keep its protocol, the recordings themselves too"
+    )
+    cell: str = Field(description="the cell that stands for the paper's network")
+    accuracy: Annotated[float, Field(ge=0, le=100)] = Field(description="percent")
+    recordings: Annotated[int, Field(gt=0)] = Field(
+        description="of the test split, about that many where it is unknown"
+    )
+    energy: Annotated[float, Field(gt=0)] = Field(
+        description="how many times less than the float network"
+    )
+
+
+class Claim(Settings):
+    """One sentence that the results of a study can contradict, on each of `datasets`."""
+
+    id: str
+    sentence: str = Field(pattern=r"^[^|]+$", description="a cell of a Markdown table")
+    datasets: Names
+    cell: str
+    measure: Literal[tuple(MEASURES)]  # type: ignore[valid-type]
+    at_most: float | None = None
+    at_least: float | None = None
+    equals: float | None = None
+    tolerance: float = Field(ge=0, description="how far beyond that still satisfies the claim")
+    why: str = Field(description="why this tolerance")
+    source: str
+
+    @model_validator(mode="after")
+    def check_condition(self) -> "Claim":
+        if [self.at_most, self.at_least, self.equals].count(None) != 2:
+            raise ValueError("give one of at_most, at_least and equals")
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Lowest and highest value that satisfy the claim, its tolerance included."""
+        if self.equals is not None:
+            return self.equals - self.tolerance, self.equals + self.tolerance
+        return (
+            -inf if self.at_least is None else self.at_least - self.tolerance,
+            inf if self.at_most is None else self.at_most + self.tolerance,
+        )
+
+    @property
+    def basis(self) -> Literal["budget", "measurement"]:
+        """What a verdict rests on: a search that keeps its budget of bits settles some of them."""
+        return "budget" if self.measure in BUDGETED else "measurement"
+
+    @property
+    def expected(self) -> str:
+        """The condition in words, its tolerance included, such as "at most 3.675 bits"."""
+        unit = MEASURES[self.measure].unit
+        if self.equals is not None:
+            return f"{self.equals:g}{unit} ± {self.tolerance:g}"
+        lowest, highest = self.bounds
+        condition = f"at most {highest:g}" if self.at_least is None else f"at least {lowest:g}"
+        return condition + unit
+
+
+class Claims(Settings):
+    paper: tuple[PaperResult, ...]
+    claims: tuple[Claim, ...]
+
+    @model_validator(mode="after")
+    def check_ids(self) -> "Claims":
+        ids = [claim.id for claim in self.claims]
+        for each in ids:
+            if ids.count(each) > 1:
+                raise ValueError(f"two claims have the id {each}: rename one")
+        return self
+
+
+def parse_claims(document: Any, source: str) -> Claims:
+    """Check what was read from the file `source`; UserError names every wrong key in one line."""
+    return checked(Claims, document, source)
+
+
+def paper_table(claims: Claims) -> pd.DataFrame:
+    """The paper's numbers as `results.tables.results_table` takes them, one row per dataset of ours."""
+    rows = [
+        (dataset, result.cell, result.dataset, result.accuracy, result.energy)
+        for result in claims.paper
+        for dataset in result.datasets
+    ]
+    columns = ["dataset", "cell", "paper_dataset", "paper_accuracy", "paper_energy"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def verdict(claim: Claim, measured: tuple[float, float] | None, *, learnt: bool = True) -> Verdict:
+    """Judge the measured interval, or None where the study has no such row.
+
+    Supported where the whole interval satisfies the condition, not supported where none of it
+    does, inconclusive where it straddles, and for a drop from a reference that has not `learnt`:
+    who guesses has nothing to lose.
+    """
+    if measured is None:
+        return "not run"
+    if claim.measure == "drop" and not learnt:
+        return "inconclusive"
+    low, high = measured
+    lowest, highest = claim.bounds
+    if lowest <= low and high <= highest:
+        return "supported"
+    if high < lowest or highest < low:
+        return "not supported"
+    return "inconclusive"
+
+
+def claims_table(claims: Claims, results: pd.DataFrame) -> pd.DataFrame:
+    """One row per claim and dataset: what was measured, expected, on what basis, and the verdict.
+
+    results: `results.tables.results_table`. The reference of a dataset has learnt where the interval of its
+    accuracy lies above chance. Raises UserError where a row lacks the measure, as the reference
+    lacks a drop from itself.
+    """
+    rows = {(row["dataset"], row["cell"]): row for row in results.to_dict("records")}
+    above_chance = results["accuracy_low"] > results["chance"]
+    learnt = set(results.loc[above_chance & (results["cell"] == FLOAT_TUNED), "dataset"])
+    table = []
+    for claim in claims.claims:
+        for dataset in claim.datasets:
+            measured, shown = None, ""
+            if row := rows.get((dataset, claim.cell)):
+                value, low, high = (row[claim.measure + end] for end in ("", "_low", "_high"))
+                if pd.isna(value):
+                    raise UserError(
+                        f"claim {claim.id}: {claim.cell} has no {claim.measure}: claim another "
+                        "measure or another cell"
+                    )
+                measured = low, high
+                notation = MEASURES[claim.measure]
+                shown = with_spread(value, low, high, spec=notation.spec, unit=notation.unit)
+            table.append(
+                {
+                    "id": claim.id,
+                    "sentence": claim.sentence,
+                    "dataset": dataset,
+                    "cell": claim.cell,
+                    "measured": shown,
+                    "expected": claim.expected,
+                    "basis": claim.basis,
+                    "verdict": verdict(claim, measured, learnt=dataset in learnt),
+                }
+            )
+    return pd.DataFrame(table)
+
+
+def energy_claims_table(claims: Claims, verdicts: pd.DataFrame) -> pd.DataFrame:
+    """The claims on energy side by side, a column per view.
+
+    verdicts: `claims_table` of the same claims. A row per claimed factor, dataset and reference
+    (float-tuned, or its operations at 8 bits). Under a view stands what was measured, and the
+    verdict.
+    """
+    ids = {
+        claim.id: ENERGIES[claim.measure] for claim in claims.claims if claim.measure in ENERGIES
+    }
+    rows = verdicts[verdicts["id"].isin(ids)]
+    views = pd.DataFrame([ids[each] for each in rows["id"]], rows.index, ["view", "reference"])
+    rows = rows.join(views).assign(
+        outcome=(rows["measured"] + " " + rows["verdict"]).str.strip(),
+    )
+    keys = ["dataset", "cell", "reference", "expected"]
+    table = rows.pivot(index=keys, columns="view", values="outcome").fillna("")
+    order = rows.drop_duplicates(keys).set_index(keys).index
+    return table.loc[order, list(rows["view"].unique())].reset_index()

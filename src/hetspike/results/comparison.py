@@ -1,0 +1,158 @@
+"""Searched networks against single schemes at equal bits, and against rows that differ in one part.
+
+A scheme alone comes at whole bits only. Between two of its rows its accuracy is interpolated:
+
+    right(e) = (1 - f) right(b) + f right(b + d)     e = b + f d,  0 <= f <= 1
+
+recording by recording and seed by seed, e being the effective bits of the searched network of that
+seed. So the gain of a search over a scheme is a mean over seeds and recordings as a drop is, with
+an interval of the same kind. The scheme to beat is the one of the highest test accuracy at these
+bits: the choice favours the single scheme.
+"""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hetspike.quantization.levels import BINARY
+from hetspike.cost.sizes import effective_bits
+from hetspike.results.statistics import correctness, means_with_intervals
+
+COMPARISON_COLUMNS = (
+    *("dataset", "method", "setting", "effective_bits", "accuracy", "accuracy_sd", "n"),
+    *("draws_sd", "drop", "drop_low", "drop_high"),
+    *("single", "single_accuracy", "gain", "gain_low", "gain_high", "qat_runs"),
+)
+ABLATION_COLUMNS = (
+    *("dataset", "cell", "against", "accuracy", "against_accuracy"),
+    *("gain", "gain_low", "gain_high"),
+)
+
+
+def at_equal_bits(right: NDArray, widths: NDArray, bits: NDArray) -> NDArray[np.float64]:
+    """Rows [K, S, R] of one scheme at ascending widths [K] -> [S, R] at the bits [S] of each seed.
+
+    NaN where the bits of a seed lie outside the widths.
+    """
+    shares = [np.interp(bits, widths, row, np.nan, np.nan) for row in np.eye(len(widths))]
+    return np.einsum("ks,ksr->sr", np.array(shares), right)
+
+
+def comparison_table(
+    predictions: pd.DataFrame,
+    layers: pd.DataFrame,
+    cells: pd.DataFrame,
+    efforts: pd.DataFrame,
+    *,
+    reference: str,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """COMPARISON_COLUMNS, a row per dataset, search and budget; draws of one search are averaged.
+
+    predictions  dataset, cell, seed, recording, group, label, prediction
+    layers       dataset, cell, seed, weights, bits (one row per operation)
+    cells        cell, method, setting, searched, distilled; distilled cells are left out
+    efforts      dataset, cell, qat_runs: what each search cost, a row per seed
+    reference    the cell that drops are counted from
+
+    n counts networks (seeds times draws), accuracy_sd is their standard deviation, draws_sd that of
+    the means of draws. `single` is the best single scheme at the same bits, empty where no scheme
+    has rows on both sides.
+    """
+    cells = cells[~cells["distilled"]]
+    tables = []
+    for dataset, predicted in predictions.groupby("dataset", sort=False):
+        names, right, groups = correctness(predicted[predicted["cell"].isin(cells["cell"])])
+        networks = layers[layers["dataset"] == dataset].groupby(["cell", "seed"])
+        bits = networks.apply(effective_bits).unstack("seed").loc[names].to_numpy()  # [K, S]
+        schemes = _schemes(cells[~cells["searched"]], names)
+        costs = efforts[efforts["dataset"] == dataset].groupby("cell")["qat_runs"].mean()
+        rows, lost, gained = [], [], []
+        searches = cells[cells["searched"]].groupby(["method", "setting"], sort=False)
+        for (method, setting), draws in searches:
+            at = names.get_indexer(pd.Index(draws["cell"]))
+            spent = bits[at].mean(0)  # [S]
+            scheme, single = _best_at(schemes, right, spent)
+            by_network = 100 * right[at].mean(2)  # [draws, S]
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "method": method,
+                    "setting": setting,
+                    "effective_bits": spent.mean(),
+                    "accuracy": by_network.mean(),
+                    "accuracy_sd": pd.Series(by_network.ravel()).std(),
+                    "n": by_network.size,
+                    "draws_sd": pd.Series(by_network.mean(1)).std(),
+                    "single": scheme,
+                    "single_accuracy": 100 * single.mean(),
+                    "qat_runs": costs[draws["cell"]].mean(),
+                }
+            )
+            lost.append(right[names.get_loc(reference)] - right[at].mean(0))
+            gained.append(right[at].mean(0) - single)
+        if rows:
+            drops = means_with_intervals("drop", np.array(lost), groups, seed=seed)
+            gains = means_with_intervals("gain", np.array(gained), groups, seed=seed)
+            tables.append(pd.DataFrame(rows).assign(**drops, **gains))
+    return _joined(tables, COMPARISON_COLUMNS)
+
+
+def _best_at(
+    schemes: dict[str, tuple[NDArray, NDArray]], right: NDArray, bits: NDArray
+) -> tuple[str, NDArray[np.float64]]:
+    """Name and rows [S, R] of the single scheme of highest accuracy at these bits [S]."""
+    rows = {
+        name: at_equal_bits(right[members], widths, bits)
+        for name, (members, widths) in schemes.items()
+    }
+    inside = {name: each.mean() for name, each in rows.items() if not np.isnan(each).any()}
+    if not inside:
+        return "", np.full(right.shape[1:], np.nan)
+    best = max(inside, key=lambda name: inside[name])
+    return best, rows[best]
+
+
+def _schemes(cells: pd.DataFrame, names: pd.Index) -> dict[str, tuple[NDArray, NDArray]]:
+    """Scheme -> (rows of `correctness`, ascending widths) of those that come in several widths."""
+    found = {}
+    one_bit = cells["method"] == BINARY
+    for scheme in cells.loc[~one_bit & cells["setting"].notna(), "method"].unique():
+        rows = cells[one_bit | (cells["method"] == scheme)].sort_values("setting")
+        if len(rows) > 1:
+            found[scheme] = names.get_indexer(pd.Index(rows["cell"])), rows["setting"].to_numpy()
+    return found
+
+
+def ablation_table(
+    predictions: pd.DataFrame, cells: pd.DataFrame, *, seed: int = 0
+) -> pd.DataFrame:
+    """ABLATION_COLUMNS, a row per dataset and cell that differs from another in one part.
+
+    cells: cell, against (the other cell, or empty). A gain is cell minus the other, paired.
+    """
+    pairs = cells[cells["against"] != ""]
+    if pairs.empty:
+        return _joined([], ABLATION_COLUMNS)
+    tables = []
+    for dataset, predicted in predictions.groupby("dataset", sort=False):
+        names, right, groups = correctness(predicted[predicted["cell"].isin(cells["cell"])])
+        ours, theirs = (
+            right[names.get_indexer(pd.Index(pairs[name]))] for name in ("cell", "against")
+        )
+        tables.append(
+            pairs[["cell", "against"]].assign(
+                dataset=dataset,
+                accuracy=100 * ours.mean((1, 2)),
+                against_accuracy=100 * theirs.mean((1, 2)),
+                **means_with_intervals("gain", ours - theirs, groups, seed=seed),
+            )
+        )
+    return _joined(tables, ABLATION_COLUMNS)
+
+
+def _joined(tables: list[pd.DataFrame], columns: tuple[str, ...]) -> pd.DataFrame:
+    """One table under the other; a study without such rows has a table without rows."""
+    return pd.concat(tables or [pd.DataFrame(columns=list(columns))])[list(columns)].reset_index(
+        drop=True
+    )

@@ -1,0 +1,178 @@
+"""Sizes, energies and integer execution of a study's networks, as tables.
+
+All are made from two tables that the evaluation writes:
+
+    layers     dataset, cell, seed and the columns of `cost.operations.Operation`, a row per operation
+    networks   dataset, cell, seed, packed_bytes; agreement and integer_accuracy, fractions of the
+               test recordings, where the network runs on integers
+
+A value is a mean over seeds; <measure>_low and <measure>_high are its range.
+"""
+
+from collections.abc import Iterator
+from itertools import groupby
+
+import pandas as pd
+
+from hetspike.cost.energy import ENERGY_VIEWS, as_int8, energies, operations_of
+from hetspike.quantization.levels import SCHEMES, Arithmetic
+from hetspike.names import INT8, INT8_VIEWS
+from hetspike.cost.sizes import compression, effective_bits, mac_bits, model_bits, stored_bits
+
+SIZES = {
+    "effective_bits": effective_bits,
+    "compression": compression,
+    "model_bits": model_bits,
+    "mac_bits": mac_bits,
+}
+RATIOS = [f"energy_{view}" for view in ENERGY_VIEWS]
+INT8_RATIOS = [f"energy_{view}_{INT8}" for view in INT8_VIEWS]
+PICOJOULES = [f"{view}_pj" for view in ENERGY_VIEWS if view != "bits_linear"]
+NETWORK = ["dataset", "cell", "seed"]
+ENDS = ("", "_low", "_high")
+
+
+def layer_table(layers: pd.DataFrame) -> pd.DataFrame:
+    """Every operation of every network with its size, its rates and its energies.
+
+    stored_bits: weights, scales and biases together; rate: share of the inputs that are not zero
+    (of neurons: of potentials that spike); not_binary: share that is neither 0 nor 1.
+    """
+    spent = pd.concat([energies(rows) for _, rows in layers.groupby(NETWORK, sort=False)])
+    shares = layers[["active", "not_binary"]].div(
+        layers["inputs"].where(layers["inputs"] > 0), axis=0
+    )
+    return layers.assign(
+        stored_bits=stored_bits(layers), rate=shares["active"], not_binary=shares["not_binary"]
+    ).join(spent)
+
+
+def by_network(layers: pd.DataFrame, networks: pd.DataFrame, *, reference: str) -> pd.DataFrame:
+    """One row per dataset, cell and seed (the index): every size and every energy.
+
+    layers: `layer_table`. packed_compression and energy_<view> are ratios reference / network of
+    the same seed, energy_<view>_int8 those of the reference charged at 8-bit uniform weights
+    (`cost.energy.as_int8`); <view>_pj is the energy itself, picojoules a recording.
+    """
+    rows, in_int8 = [], {}
+    for name, operations in layers.groupby(NETWORK, sort=False):
+        spent = operations[list(ENERGY_VIEWS)].sum()
+        dataset, cell, seed = name
+        if cell == reference:
+            in_int8[dataset, seed] = energies(as_int8(operations)).sum()
+        rows.append(
+            {
+                **dict(zip(NETWORK, name, strict=True)),
+                **{size: of(operations) for size, of in SIZES.items()},
+                **spent.add_prefix("energy_"),
+                **spent.add_suffix("_pj")[PICOJOULES],
+            }
+        )
+    table = pd.DataFrame(rows).merge(
+        networks[[*NETWORK, "packed_bytes"]], on=NETWORK, validate="one_to_one"
+    )
+    table["packed_compression"] = table["packed_bytes"]
+    floats = table[table["cell"] == reference].set_index(["dataset", "seed"])
+    same = pd.MultiIndex.from_frame(table[["dataset", "seed"]])
+    for view, measure in zip(INT8_VIEWS, INT8_RATIOS, strict=True):
+        table[measure] = [in_int8[run][view] for run in same] / table[f"energy_{view}"]
+    for measure in ("packed_compression", *RATIOS):
+        table[measure] = floats[measure].loc[same].to_numpy() / table[measure].to_numpy()
+    return table.set_index(NETWORK)
+
+
+def mean_and_range(by_seed: pd.DataFrame) -> pd.DataFrame:
+    """Columns <measure>, <measure>_low, <measure>_high by dataset and cell, in their order."""
+    cells = by_seed.groupby(["dataset", "cell"], sort=False)
+    parts = [
+        cells.agg(how).add_suffix(end)
+        for how, end in zip(("mean", "min", "max"), ENDS, strict=True)
+    ]
+    columns = [f"{measure}{end}" for measure in by_seed for end in ENDS]
+    return pd.concat(parts, axis=1)[columns]
+
+
+def size_table(costs: pd.DataFrame) -> pd.DataFrame:
+    """dataset, cell and the five sizes, the paper's and the honest ones; from `mean_and_range`."""
+    measures = [*SIZES, "packed_bytes", "packed_compression"]
+    return costs[[f"{measure}{end}" for measure in measures for end in ENDS]].reset_index()
+
+
+def energy_table(costs: pd.DataFrame) -> pd.DataFrame:
+    """dataset, cell, ratios to float and to 8 bits by view, and the energies themselves."""
+    columns = [f"{measure}{end}" for measure in [*RATIOS, *INT8_RATIOS] for end in ENDS]
+    return costs[columns + PICOJOULES].reset_index()
+
+
+def rivals(cells: pd.DataFrame) -> Iterator[list[str]]:
+    """Cells of about equal bits: a budget's searched ones, and single schemes at the nearest width.
+
+    cells: cell, method, setting. Groups of one scheme only are left out.
+    """
+    single = cells[cells["method"].isin(SCHEMES)]
+    searched = cells[cells["setting"].notna() & ~cells["method"].isin(SCHEMES)]
+    for budget in searched["setting"].unique():
+        near = single[single["setting"] == round(budget)]
+        if len(near) > 1:
+            yield [*near["cell"], *searched.loc[searched["setting"] == budget, "cell"]]
+
+
+def order_table(costs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """dataset, cells that are compared, and their order under each view, the thriftiest first.
+
+    `same` says whether all views agree. Cells whose ratios print alike share a place (=).
+    """
+    rows = []
+    for dataset in costs.index.unique("dataset"):
+        for names in rivals(cells):
+            ratios = costs.loc[dataset].loc[names, RATIOS]
+            orders = {view: _ordered(ratios[view]) for view in RATIOS}
+            rows.append({"dataset": dataset, "cells": ", ".join(names), **orders})
+            rows[-1]["same"] = len(set(orders.values())) == 1
+    return pd.DataFrame(rows, columns=["dataset", "cells", *RATIOS, "same"])
+
+
+def _ordered(ratios: pd.Series) -> str:
+    """'pot-3 = uniform-3 > dnas-3.14': from the largest saving to the least."""
+    printed = ratios.map(lambda ratio: f"{ratio:#.3g}").sort_index()
+    best_first = printed.loc[printed.map(float).sort_values(ascending=False, kind="stable").index]
+    places = groupby(best_first.index, key=best_first.get)
+    return " > ".join(" = ".join(map(str, names)) for _, names in places)
+
+
+def integer_table(layers: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
+    """What becomes of quantized networks on integers: a row per dataset and cell.
+
+    agreement            percent of test recordings on which integers and float simulation give the
+                         same class: the mean over seeds, and agreement_least of any seed
+    difference           accuracy on integers minus that of the simulation, percentage points: the
+                         mean over seeds, and difference_most, the one that is farthest from 0
+    multiplications, shifts, additions   a recording, mean over seeds
+    """
+    run = networks.dropna(subset="agreement")
+    if run.empty:
+        return pd.DataFrame(columns=["dataset", "cell", *INTEGER])
+    run = run.assign(
+        agreement=100 * run["agreement"],
+        difference=100 * (run["integer_accuracy"] - run["accuracy"]),
+    )
+    cells = run.groupby(["dataset", "cell"], sort=False)
+    counts = pd.DataFrame([operations_of(row) for _, row in layers.iterrows()], index=layers.index)
+    counted = (
+        layers[NETWORK].join(counts).groupby(NETWORK).sum().groupby(["dataset", "cell"]).mean()
+    )
+    table = pd.DataFrame(
+        {
+            "agreement": cells["agreement"].mean(),
+            "agreement_least": cells["agreement"].min(),
+            "difference": cells["difference"].mean(),
+            "difference_most": cells["difference"].agg(lambda each: max(each, key=abs)),
+        }
+    ).join(counted)
+    return table.reset_index()
+
+
+INTEGER = (
+    *("agreement", "agreement_least", "difference", "difference_most"),
+    *Arithmetic._fields,
+)

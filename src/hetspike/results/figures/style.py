@@ -1,0 +1,82 @@
+"""What all figures share: a method's colour and marker, and how a figure becomes a file.
+
+Colours are Okabe and Ito's, told apart by colour-blind readers; markers differ too, for print in
+grey.
+"""
+
+import io
+from typing import Literal, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from hetspike.quantization.levels import SCHEMES
+from hetspike.names import is_stand_in, search_of
+
+
+class Style(NamedTuple):
+    """How a method or a scheme looks in every figure, and what it is called there."""
+
+    label: str
+    colour: str
+    marker: str
+
+
+STYLES = {
+    "float": Style("float", "#949494", "P"),
+    "float-tuned": Style("float, tuned as long as the others", "#000000", "*"),
+    # schemes: a colour is a method's line in one figure and a layer's scheme in another
+    "binary": Style("binary", "#CC79A7", "h"),
+    "uniform": Style("uniform", "#0072B2", "o"),
+    "pot": Style("power of two", "#E69F00", "s"),
+    "pot-log": Style("power of two, log rounding", "#882255", "<"),
+    "apot": Style("additive power of two", "#F0E442", "p"),
+    # searches
+    "fisher": Style("fisher: mixed, by Fisher information", "#009E73", "^"),
+    "sensitivity": Style("sensitivity: mixed, by Hessian trace", "#56B4E9", "v"),
+    "dnas": Style("dnas: mixed, by gradient descent", "#D55E00", "D"),
+    "random": Style("random: mixed, by chance", "#777777", "X"),
+}
+# rows of a study under names of their own, in order
+OTHERS = (("#332288", ">"), ("#661100", "d"), ("#117733", "H"))
+
+DPI = 150
+# no dates, no versions; type 42 embeds fonts as they are, which publishers ask for
+METADATA: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
+
+
+def rendered(figure: Figure, form: Literal["png", "pdf"]) -> bytes:
+    """The figure as a file of this form: equal figures are equal bytes."""
+    buffer = io.BytesIO()
+    with mpl.rc_context({"pdf.fonttype": 42}):
+        figure.savefig(buffer, format=form, dpi=DPI, metadata=METADATA[form])
+    return buffer.getvalue()
+
+
+def family_of(method: str, methods: list[str]) -> tuple[str, str]:
+    """A method and "", or the search that it varies and what its name adds, as in `search_of`."""
+    if method in SCHEMES:
+        return method, ""
+    return search_of(method, [each for each in methods if each not in SCHEMES])
+
+
+def style_of(method: str, methods: list[str]) -> Style:
+    """A method's style, which searches among other candidates share.
+
+    Those without a style of their own take the next spare colour and marker.
+    """
+    if method in STYLES:
+        return STYLES[method]
+    search, addition = family_of(method, methods)
+    if addition:
+        return style_of(search, methods)
+    spare = [each for each in methods if each not in STYLES and not family_of(each, methods)[1]]
+    return Style(method, *OTHERS[spare.index(method) % len(OTHERS)])
+
+
+def titled(dataset: str) -> str:
+    """A dataset's name, and that it is a stand-in where it is one."""
+    return f"{dataset}\n(simulated stand-in data)" if is_stand_in(dataset) else dataset

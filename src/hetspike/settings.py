@@ -1,0 +1,292 @@
+"""Settings of single stages: frozen, checked, and without a default that hides a choice.
+
+`hetspike.study.study` combines them into a study and checks names against what exists. Every number
+has bounds, far from any sensible value: a number beyond them is a typing error, or a run that no
+machine would finish.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from hetspike.errors import UserError, shortened
+
+SEED_DRAWS = 1000  # draw d of a search under seed s has the seed s + SEED_DRAWS d
+MOST = 200  # characters of problems in one line, if there are several
+
+
+def no_truth_value(value: Any) -> Any:
+    """The value, unless it is true or false: pydantic would count them as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is no value for this key")
+    return value
+
+
+def check_path(path: str) -> str:
+    """A path that can be printed and opened."""
+    if not path.isprintable():
+        raise ValueError(f"'{shortened(path)}' is no path")
+    return path
+
+
+Int = Annotated[int, BeforeValidator(no_truth_value)]  # for items of tuples
+Float = Annotated[float, BeforeValidator(no_truth_value)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(ge=1e-9, le=10)]  # a smaller one moves no float32
+Temperature = Annotated[Float, Field(ge=1e-3, le=1e3)]  # beyond, a softmax is one-hot or flat
+Epochs = Annotated[int, Field(gt=0, le=10_000)]
+BatchSize = Annotated[int, Field(gt=0, le=4096)]
+Pixels = Annotated[float, Field(ge=0, le=1000)]
+Count = Annotated[int, Field(gt=0, le=1_000_000)]  # of recordings
+Seed = Annotated[Int, Field(ge=0, lt=2**31)]  # what every generator of random numbers takes
+Folder = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(check_path)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    _no_truth_values = field_validator("*", mode="before")(no_truth_value)
+
+
+T = TypeVar("T", bound=Settings)
+
+
+def checked(model: type[T], content: Any, source: str, *keys: str) -> T:
+    """The content as settings. Raises UserError with one line that names the wrong keys.
+
+    source  what the content comes from, a file name for example
+    keys    where in it the content stands
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first, *others = _explained(error, keys)
+        told = first
+        while others and len(told) + len(others[0]) < MOST:
+            told = f"{told}; {others.pop(0)}"
+        raise UserError(
+            f"{source}: {told}" + (f"; and {len(others)} more" if others else "")
+        ) from None
+
+
+def _explained(error: ValidationError, keys: tuple[str | int, ...]) -> Iterator[str]:
+    """A line for each problem; settings inside of settings may have been checked on their own."""
+    for problem in error.errors(include_url=False):
+        inner = problem.get("ctx", {}).get("error")
+        if isinstance(inner, ValidationError):
+            yield from _explained(inner, (*keys, *problem["loc"]))
+        else:
+            yield _explain(problem, keys)
+
+
+def _explain(problem: Any, keys: tuple[str | int, ...]) -> str:
+    parts = [str(part) for part in (*keys, *problem["loc"]) if part != "[key]"]
+    key = shortened(".".join(parts), 80)
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"unknown key '{key}': remove it or correct its spelling"
+        case "missing":
+            return f"key '{key}' is missing: add it"
+        case "value_error":
+            return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
+        case "too_short" | "too_long":  # says how many there are
+            return f"key '{key}': {problem['msg']}"
+        case _:
+            return f"key '{key}': {problem['msg']}, not {_shown(problem['input'])}"
+
+
+def _shown(value: Any) -> str:
+    """A value in a few characters; of one that holds others, how many: aliases may repeat them."""
+    if isinstance(value, dict | list | tuple):
+        return f"{len(value)} {'keys' if isinstance(value, dict) else 'values'}"
+    text = shortened(str(value), 40)
+    return f"'{text}'" if isinstance(value, str) else text
+
+
+class Framing(Settings):
+    """How events become frames [T, 2, H, W]."""
+
+    steps: Annotated[int, Field(gt=0, le=1000)] = Field(description="T, frames a recording")
+    slice_by: Literal["count", "time"] = Field(
+        description="equal event count or equal duration per frame"
+    )
+
+
+class NetworkSettings(Settings):
+    """Base of the settings of every architecture; `hetspike.networks` names them all."""
+
+    architecture: str
+
+    @property
+    def weights(self) -> int:
+        """About how many weights the network has."""
+        raise NotImplementedError
+
+    def largest(self, height: int, width: int) -> int:
+        """Values of its largest tensor for one frame [C, height, width]."""
+        raise NotImplementedError
+
+
+class SpikformerSettings(NetworkSettings):
+    """The Spikformer's size; the paper's is width 256, depth 2, heads 16, four pools."""
+
+    architecture: Literal["spikformer"]
+    width: Annotated[int, Field(gt=0, le=4096, multiple_of=8)] = Field(
+        description="D, channels of a token"
+    )
+    depth: Annotated[int, Field(gt=0, le=100)] = Field(description="transformer blocks")
+    heads: Annotated[int, Field(gt=0, le=4096)] = Field(
+        description="attention heads; divides the width"
+    )
+    mlp_ratio: Annotated[int, Field(gt=0, le=64)] = Field(
+        description="hidden width of the MLP over D"
+    )
+    pools: tuple[bool, bool, bool, bool] = Field(
+        description="which stages of the patch splitting end in a max-pool; each halves H and W"
+    )
+
+    @model_validator(mode="after")
+    def check_heads(self) -> "SpikformerSettings":
+        if self.width % self.heads:
+            raise ValueError(f"heads: {self.heads} heads do not divide width {self.width}")
+        return self
+
+    @property
+    def weights(self) -> int:
+        """Weights of its blocks and its last two convolutions, which is nearly all of them."""
+        return self.width**2 * (self.depth * (4 + 2 * self.mlp_ratio) + 9 + 5)
+
+    def largest(self, height: int, width: int) -> int:
+        """Values of its largest tensor for one frame: a stage's output or a block's attention.
+
+        >>> def size(pool):
+        ...     rest = {"width": 64, "depth": 1, "heads": 4, "mlp_ratio": 4, "pools": [pool] * 4}
+        ...     return SpikformerSettings(architecture="spikformer", **rest)
+        >>> size(True).largest(32, 32)  # 8 channels
+        8192
+        >>> size(False).largest(32, 32)  # 4 heads
+        4194304
+        """
+        sizes = []
+        for stage, pool in enumerate(self.pools):
+            sizes.append(height * width * self.width >> (3 - stage))
+            if pool:  # rounded up
+                height, width = (height + 1) // 2, (width + 1) // 2
+        tokens = height * width
+        return max(*sizes, tokens * self.width * self.mlp_ratio, self.heads * tokens**2)
+
+
+class Augmentation(Settings):
+    """How far a recording may change and keep its label (`hetspike.training.augmentation`)."""
+
+    mirror: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="how often left and right change places; 0 where labels tell them apart"
+    )
+    shear: Annotated[float, Field(ge=0, le=10)] = Field(
+        description="most, pixels along x a pixel of y"
+    )
+    shift: Pixels = Field(description="most, pixels along x or along y")
+    turn: Annotated[float, Field(ge=0, le=180)] = Field(description="most, degrees")
+    cut: Pixels = Field(description="largest side of the square, pixels")
+
+
+class Mixup(Settings):
+    """Batches mixed with themselves in another order, labels likewise."""
+
+    alpha: Annotated[float, Field(ge=0.01, le=100)] = Field(
+        description="of the Beta distribution that a batch's share is drawn from"
+    )
+    probability: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="how often a batch is mixed"
+    )
+    epochs: Epochs = Field(description="from the first on; none is mixed afterwards")
+
+
+class Schedule(Settings):
+    """What every training takes: AdamW, linear warm-up, cosine decay, label smoothing."""
+
+    epochs: Epochs
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(description="part of `epochs`")
+    cooldown_epochs: Annotated[int, Field(ge=0)] = Field(
+        0, description="part of `epochs`: the last ones, all at the final rate"
+    )
+    batch_size: BatchSize
+    learning_rate: Rate = Field(description="at the end of the warm-up")
+    final_learning_rate: Rate = Field(description="at the start of the warm-up and at the end")
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(
+        description="on weights alone; never on biases, norms and quantizer scales"
+    )
+    label_smoothing: Fraction
+
+    @model_validator(mode="after")
+    def check_warmup(self) -> "Schedule":
+        if self.warmup_epochs + self.cooldown_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs {self.warmup_epochs:g} and cooldown_epochs {self.cooldown_epochs} "
+                f"are not less than epochs {self.epochs}"
+            )
+        return self
+
+
+class Recipe(Schedule):
+    """How a network of the study is trained."""
+
+    mixup: Mixup | None = None
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the products in training; whatever it is, the test is in float32"
+    )
+
+    @model_validator(mode="after")
+    def check_mixup(self) -> "Recipe":
+        if self.mixup and self.mixup.epochs > self.epochs:
+            raise ValueError(f"mixup.epochs {self.mixup.epochs} are more than epochs {self.epochs}")
+        return self
+
+
+class Distillation(Settings):
+    """Learning from the float network's answers as well as from the labels."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="of the loss that compares with the float network"
+    )
+    temperature: Temperature = Field(description="by which both networks' logits are divided")
+
+
+class SensitivitySettings(Settings):
+    """Second-order rise of the loss from gradients of training recordings."""
+
+    recordings: Count = Field(description="whose gradients are taken, or as many as there are")
+    batch_size: BatchSize = Field(description="recordings to a gradient; 1 is exact and slow")
+
+
+class DnasSettings(Settings):
+    """Differentiable search with Gumbel-softmax; `recipe` trains the mixed weights."""
+
+    recipe: Schedule
+    logit_learning_rate: Rate = Field(description="Adam's, for the logits of the candidates")
+    temperature: tuple[Temperature, Temperature] = Field(
+        description="of the softmax, first and last epoch"
+    )
+    penalty: Annotated[float, Field(gt=0, le=1e6)] = Field(
+        description="rho of the augmented Lagrangian on the budget, loss / bit^2"
+    )
+
+    @model_validator(mode="after")
+    def check_recipe(self) -> "DnasSettings":
+        if isinstance(self.recipe, Recipe) and (
+            self.recipe.mixup or self.recipe.precision != "float32"
+        ):
+            raise ValueError("recipe: a search neither mixes nor takes another precision")
+        return self

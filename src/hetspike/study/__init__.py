@@ -1,0 +1,1 @@
+"""The configuration of a study, and what follows from it."""

@@ -1,0 +1,169 @@
+"""What jobs of a study will take on this machine: passes of recordings, timed on a few.
+
+A pass is one recording through a network that learns nothing (`hetspike.inspection.effort`). The
+number of passes follows from the configuration and from the published sizes of the datasets. The
+time of a pass is measured on noise of the same size.
+"""
+
+import time
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from hetspike.data.events.catalogue import Extent, extent
+from hetspike.errors import UserError
+from hetspike.inspection.effort import PASSES_WITH_GRADIENT, training_passes
+from hetspike.networks import build
+from hetspike.search import SEARCHES
+from hetspike.settings import DnasSettings, NetworkSettings, SensitivitySettings
+from hetspike.study.study import Study
+
+# of a test recording, in forward passes: counted by SpikingJelly, once more on integers, and the
+# selected epoch's network; 3.2 to 3.9 by the logs of the default study
+EVALUATION = 4
+FEW = 2**20  # values of frames in a step that is timed on the CPU: a second or two
+CLASSES = 10  # a few more or less take no time
+DENSITY = 0.1  # events a pixel and step, of the noise; time hardly depends on it
+COLUMNS = (
+    *("dataset", "recordings", "trainings", "recordings_a_second"),
+    *("hours", "memory_gb", "disk_gb"),
+)
+COMPRESSED = 0.26  # bytes on disk a count; 0.13 to 0.26, the most of sim-orbit-cifar10
+
+
+class Speed(NamedTuple):
+    """Of one network on one device."""
+
+    seconds: float  # a pass
+    memory: float  # bytes a recording of a training batch, kept from forward to backward
+
+
+class Job(NamedTuple):
+    """One that has to run: its rule, and what the rule's wildcards stand for."""
+
+    rule: str
+    dataset: str
+    cell: str = ""
+
+
+TRAININGS = ("train_float", "quantize")
+TRAINED = (*TRAININGS, "search", "watch_test")  # where training runs, all else is on the CPU
+
+TIMED = (*TRAINED, "evaluate", "frames")  # or that take room
+
+
+def passes(study: Study, job: Job, counts: Extent) -> float:
+    """Passes of a job: of the test split where it is `evaluate`, else with trained networks."""
+    recordings = counts.train, counts.validation
+    float_training = study.float_training_of(job.dataset)
+    match job.rule:
+        case "train_float":
+            return training_passes(float_training, *recordings)
+        case "watch_test":
+            return (
+                training_passes(float_training, *recordings) + float_training.epochs * counts.test
+            )
+        case "quantize":
+            taught = next(cell.distilled for cell in study.cells if cell.name == job.cell)
+            from_teacher = study.qat.epochs * counts.train if taught else 0
+            return training_passes(study.qat, *recordings) + from_teacher
+        case "search":
+            plan = study.searches[
+                next(cell.method for cell in study.cells if cell.name == job.cell)
+            ]
+            settings = SEARCHES[plan.search](**plan.settings)
+            if isinstance(settings, SensitivitySettings):
+                return PASSES_WITH_GRADIENT * min(settings.recordings, counts.train)
+            if isinstance(settings, DnasSettings):
+                return training_passes(settings.recipe, counts.train, 0)
+        case "evaluate":
+            return EVALUATION * len(study.cells) * counts.test
+    return 0
+
+
+@cache
+def measured(
+    size: NetworkSettings, steps: int, sensor: tuple[int, int], device: str, batch: int
+) -> Speed:
+    """Of a training step on recordings of noise, the second of two."""
+    width, height = sensor
+    network = build(size, CLASSES).to(device)
+    rates = torch.full((steps, batch, 2, height, width), DENSITY)
+    frames = torch.poisson(rates).to(device)
+    labels = torch.zeros(batch, dtype=torch.long, device=device)
+    held: dict[int, int] = {}  # memory that backward needs: address -> bytes
+
+    def hold(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    for _ in range(2):  # the first one also sets things up
+        start = time.perf_counter()
+        with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+            loss = cross_entropy(network(frames), labels)
+        memory = sum(held.values()) / batch
+        held.clear()
+        loss.backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+    return Speed(seconds / (batch * PASSES_WITH_GRADIENT), memory)
+
+
+def estimate(study: Study, jobs: Sequence[Job], workers: int) -> pd.DataFrame:
+    """COLUMNS and the device, a row a dataset with jobs; hours are those of so many jobs at once.
+
+    Memory is what a batch keeps for its backward pass, disk that of the frames that will be made.
+    Raises UserError where a batch does not fit a GPU.
+    """
+    device = "cuda" if study.device != "cpu" and torch.cuda.is_available() else "cpu"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    rows: list[dict[str, Any]] = []
+    for dataset, plan in study.datasets.items():
+        own = [job for job in jobs if job.dataset == dataset and job.rule in TIMED]
+        if not own:
+            continue
+        counts = extent(dataset, plan.source)
+        if counts is None:
+            rows.append({"dataset": dataset})
+            continue
+        trainings = [job for job in own if job.rule in TRAINED]
+        trained = sum(passes(study, job, counts) for job in trainings)
+        tested = sum(passes(study, job, counts) for job in own if job.rule == "evaluate")
+        batch = study.float_training_of(dataset).batch_size
+        values = plan.framing.steps * 2 * counts.sensor[0] * counts.sensor[1]
+        recordings = counts.train + counts.validation + counts.test
+        size = plan.network, plan.framing.steps, counts.sensor
+        on_cpu = training = Speed(0, 0)
+        if trained or tested:
+            on_cpu = training = measured(*size, "cpu", max(1, min(batch, FEW // values)))
+        if trained and device == "cuda":
+            try:
+                training = measured(*size, device, batch)
+            except torch.OutOfMemoryError:
+                raise UserError(
+                    f"{dataset}: a batch of {batch} takes {batch * on_cpu.memory / 1e9:.1f} GB, "
+                    "more than is free on the GPU: set a smaller batch_size"
+                ) from None
+        seconds = trained * training.seconds / (1 if device == "cuda" else workers)
+        seconds += tested * on_cpu.seconds / workers
+        rows.append(
+            {
+                "dataset": dataset,
+                "recordings": recordings,
+                "trainings": sum(job.rule in TRAININGS for job in own),
+                "recordings_a_second": trained and 1 / (training.seconds * PASSES_WITH_GRADIENT),
+                "hours": seconds / 3600,
+                "memory_gb": batch * training.memory / 1e9 if trained else 0.0,
+                "disk_gb": (Job("frames", dataset) in own) * recordings * values * COMPRESSED / 1e9,
+            }
+        )
+    torch.set_num_threads(threads)
+    return pd.DataFrame(rows, columns=COLUMNS).assign(device=device)

@@ -1,0 +1,196 @@
+"""The one training loop: float baselines, QAT and the weights of a search use it alike."""
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, kl_div, log_softmax
+
+from hetspike.data.samples import Samples
+from hetspike.errors import UserError, during
+from hetspike.inspection.contract import batch_sizes, check, check_learning, device_of
+from hetspike.inspection.finite import check_numbers, check_pass, numbers_of
+from hetspike.inspection.inference import accuracy, answers, logits_of
+from hetspike.inspection.modes import frozen, set_training
+from hetspike.settings import Augmentation, Distillation, Recipe, Schedule
+from hetspike.training.augmentation import augment, mix
+from hetspike.training.history import Epoch, selected
+
+# Adam's own square root is MKL's, which starts from an approximation whose digits are those of a
+# processor's maker; the fused step's is exact. On wider kernels nothing is portable anyway, and the
+# published networks were trained without it.
+FUSED = torch.backends.cpu.get_cpu_capability() == "AVX2"
+
+
+def rate_at(progress: float, recipe: Schedule) -> float:
+    """Learning rate after `progress` epochs: linear warm-up, cosine to the final rate, cooldown."""
+    low, high = recipe.final_learning_rate, recipe.learning_rate
+    if progress < recipe.warmup_epochs:
+        return low + (high - low) * progress / recipe.warmup_epochs
+    end = recipe.epochs - recipe.cooldown_epochs
+    past = min((progress - recipe.warmup_epochs) / (end - recipe.warmup_epochs), 1.0)
+    return low + (high - low) * (1 + math.cos(math.pi * past)) / 2
+
+
+def set_rate(optimizer: torch.optim.Optimizer, progress: float, recipe: Schedule) -> None:
+    """Give every parameter the learning rate of this moment."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate_at(progress, recipe)
+
+
+def adamw(model: nn.Module, recipe: Schedule) -> torch.optim.AdamW:
+    """AdamW that decays weights (two dimensions or more) and leaves everything else free."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=FUSED)
+
+
+def check_training(
+    model: nn.Module, train: Samples, validation: Samples, teacher: nn.Module | None, size: int
+) -> None:
+    """Raise UserError, before anything is learnt, where `fit` cannot come to its end."""
+    classes = check(model, train, "training recordings")
+    with during("validation recordings"):
+        if device_of(validation) != device_of(train):
+            raise UserError(f"they go to {validation.device}, those of the training elsewhere")
+    check(model, validation, "validation recordings")
+    if teacher is not None:
+        tells = check(teacher, train, "the teacher's recordings")
+        if tells != classes:
+            raise UserError(f"the teacher tells {tells} classes, the network {classes}")
+    check_learning(model, train, batch_sizes(len(train.labels), size))
+
+
+def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """tau^2 KL(teacher / tau || student / tau) of logits [B, classes], mean over B -> scalar.
+
+    tau^2 keeps the size of its gradients at that of the labels' [Hinton 2015, arXiv 1503.02531,
+    section 2].
+    """
+    soft, wanted = (log_softmax(each / temperature, 1) for each in (logits, teacher))
+    return temperature**2 * kl_div(soft, wanted, reduction="batchmean", log_target=True)
+
+
+def fit(
+    model: nn.Module,
+    train: Samples,
+    validation: Samples,
+    recipe: Recipe,
+    *,
+    seed: int,
+    augmentation: Augmentation | None = None,
+    teacher: nn.Module | None = None,
+    distillation: Distillation | None = None,
+    resume: Mapping[str, Any] | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    keep: Callable[[dict[str, Any]], None] = lambda state: None,
+) -> list[Epoch]:
+    """Train the model in place, on the device of the samples; it ends as its last epoch.
+
+    `seed` decides the order of the training recordings and every other draw of the run. With
+    `distillation` the loss compares with what a `teacher` says of the same frames as well.
+
+    After each epoch `keep` is given all that the rest of the run depends on, to be written at once:
+    its tensors move on. A run that takes it as `resume` ends as if it had never been interrupted,
+    on a CPU to the last bit. Under "model" it holds the weights of that epoch, under "selected"
+    those of the epoch that `training.history.selected` names so far.
+
+    Modules that are in evaluation mode while the model is in training mode stay so, and batch norms
+    whose parameters are frozen with them.
+
+    Raises UserError, at once, where network or recordings do not keep to
+    `hetspike.inspection.contract`, and with epoch, step and layer where a number is not finite.
+    """
+    assert (teacher is None) == (distillation is None), "a teacher and how to learn from it"
+    check_training(model, train, validation, teacher, recipe.batch_size)
+    torch.manual_seed(seed)
+    model.to(train.device)
+    if teacher is not None:
+        teacher.to(train.device)
+    optimizer = adamw(model, recipe)
+    steps = math.ceil(len(train.labels) / recipe.batch_size)
+    still = frozen(model)
+    history: list[Epoch] = []
+    selected_state: dict[str, Tensor] = {}
+    if resume:
+        model.load_state_dict(resume["model"])
+        optimizer.load_state_dict(resume["optimizer"])
+        torch.set_rng_state(resume["random"])
+        history = [Epoch(*epoch) for epoch in resume["history"]]
+        selected_state = resume["selected"]
+    for epoch in range(len(history), recipe.epochs):
+        set_training(model, still)
+        numbers = numbers_of(model)
+        loss_sum, hits = 0.0, 0
+        order = torch.randperm(len(train.labels))
+        for step, (frames, labels) in enumerate(train.batches(recipe.batch_size, order)):
+            set_rate(optimizer, epoch + step / steps, recipe)
+            own = 1.0
+            if augmentation:
+                frames = augment(frames, augmentation)
+            if recipe.mixup and epoch < recipe.mixup.epochs:
+                frames, own = mix(frames, recipe.mixup)
+            place = f"epoch {epoch + 1}, step {step + 1}"
+            with torch.autocast(
+                torch.device(train.device).type, torch.bfloat16, recipe.precision == "bfloat16"
+            ):
+                logits = model(frames).float()
+            loss = own * cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            if own < 1:
+                other = labels.flip(0)
+                loss_of_other = cross_entropy(logits, other, label_smoothing=recipe.label_smoothing)
+                loss = loss + (1 - own) * loss_of_other
+            if teacher is not None and distillation is not None:
+                wanted = answers(teacher, frames)
+                from_teacher = distillation_loss(logits, wanted, distillation.temperature)
+                loss = (1 - distillation.share) * loss + distillation.share * from_teacher
+            with during(place):
+                check_pass(model, frames, logits, loss)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            with during(place):
+                check_numbers(numbers)
+            loss_sum += loss.item() * len(labels)
+            hits += int((logits.argmax(1) == labels).sum())
+        with during(f"epoch {epoch + 1}"):
+            check_numbers(gradient_sizes(model, optimizer))
+            validation_logits = logits_of(model, validation)
+        history.append(
+            Epoch(
+                epoch=epoch + 1,
+                train_loss=loss_sum / len(train.labels),
+                train_accuracy=hits / len(train.labels),
+                validation_loss=cross_entropy(validation_logits, validation.labels).item(),
+                validation_accuracy=accuracy(validation_logits, validation.labels),
+            )
+        )
+        on_epoch(history[-1])
+        if selected(pd.DataFrame(history))["epoch"] == history[-1].epoch:
+            selected_state = copy.deepcopy(model.state_dict())
+        keep(
+            {
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "random": torch.get_rng_state(),
+                "history": [tuple(each) for each in history],
+                "selected": selected_state,
+            }
+        )
+    return history
+
+
+def gradient_sizes(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What AdamW divides its steps by, by parameter: where it is infinite, nothing moves again."""
+    return {
+        f"the square of the gradients of {name}": optimizer.state[each]["exp_avg_sq"]
+        for name, each in model.named_parameters()
+        if each in optimizer.state
+    }

@@ -1,0 +1,76 @@
+"""The network's size against the paper's, its neuron against the recurrence, its dynamics."""
+
+import pytest
+import torch
+from torch import nn
+
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.networks.spikformer import Spikformer, SpikingSelfAttention, lif
+
+
+def test_paper_size_has_18_quantizable_layers_and_2552896_weights():
+    layers = quantizable_layers(Spikformer(10, width=256, depth=2))
+    assert len(layers) == 18
+    assert sum(layer.weight.numel() for layer in layers.values()) == 2_552_896
+
+
+def test_paper_size_takes_374_million_dense_macs_a_time_step():
+    macs = 0
+
+    def count(layer: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        nonlocal macs
+        positions = output.numel() // layer.weight.shape[0]  # T = B = 1
+        macs += layer.weight.numel() * positions
+
+    model = Spikformer(10, width=256, depth=2).eval()
+    for layer in quantizable_layers(model).values():
+        layer.register_forward_hook(count)
+    with torch.no_grad():
+        model(torch.zeros(1, 1, 2, 128, 128))
+    assert macs / 1e6 == pytest.approx(374.3, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("pools", "tokens"), [((True,) * 4, 4), ((True, True, True, False), 16), ((False,) * 4, 1024)]
+)
+def test_pools_decide_the_number_of_tokens(pools, tokens):
+    model = Spikformer(3, width=16, depth=1, heads=2, pools=pools).eval()
+    assert model.patch(torch.zeros(2, 1, 2, 32, 32)).shape == (2, 1, 16, tokens)
+
+
+def test_depth_adds_six_layers_a_block():
+    counts = [len(quantizable_layers(Spikformer(3, width=16, depth=d, heads=2))) for d in (1, 3)]
+    assert counts == [4 + 1 + 6 + 1, 4 + 1 + 18 + 1]
+
+
+def test_neuron_by_hand():
+    # v += (x - v)/2: 0.8; 1.15 spikes and resets to 0; 0.9; (0.9 + 1.1)/2 = 1.0 spikes
+    spikes = lif()(torch.tensor([1.6, 1.5, 1.8, 1.1]).view(4, 1))
+    assert spikes.flatten().tolist() == [0, 1, 0, 1]
+
+
+def test_attention_equals_a_loop_over_heads_and_tokens(monkeypatch):
+    torch.manual_seed(0)
+    attention = SpikingSelfAttention(8, 2).eval()
+    q, k, v = ((torch.rand(1, 1, 8, 3) < 0.5).float() for _ in range(3))
+    for name, spikes in zip("qkv", (q, k, v), strict=True):
+        monkeypatch.setattr(getattr(attention, name), "forward", lambda x, out=spikes: out)
+    seen = []
+    attention.attention_lif.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    attention(torch.zeros(1, 1, 8, 3))
+    expected = torch.zeros(8, 3)
+    for head in (slice(0, 4), slice(4, 8)):
+        for i in range(3):
+            for j in range(3):
+                weight = (q[0, 0, head, i] * k[0, 0, head, j]).sum()
+                expected[head, i] += 0.25 * weight * v[0, 0, head, j]
+    assert torch.allclose(seen[0][0, 0], expected)
+
+
+def test_calls_are_independent():
+    torch.manual_seed(0)
+    model = Spikformer(3, width=16, depth=1, heads=2, pools=(True,) * 4).eval()
+    frames = torch.poisson(torch.full((3, 2, 2, 16, 16), 0.5))
+    first = model(frames)
+    assert torch.equal(model(frames), first)  # no membrane potential survives a call
+    assert torch.allclose(model(frames[:, :1]), first[:1], atol=1e-6)
