@@ -73,4 +73,4 @@ $(BIN)/uv:
 lock: $(BIN)/uv
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV_PIP) compile --quiet --universal --python-version 3.11 \
 		--no-annotate --no-emit-index-url --no-emit-find-links $(FIND_LINKS) \
-		pyproject.toml --group dev --output-file requirements.lock
+		pyproject.toml --all-extras --group dev --output-file requirements.lock

@@ -176,6 +176,8 @@ def _read_frames(path: Path) -> tuple[Tensor, Tensor | None]:
         with _reading(path) as file, during(str(path)), zipfile.ZipFile(file) as archive:
             frames = _array(archive, "frames")
             labels = _array(archive, "labels") if "labels.npy" in archive.namelist() else None
+    except UserError:
+        raise
     except (*DAMAGED, LookupError, TypeError, OverflowError, SyntaxError, TokenError):
         raise UserError(f"{path}: no frames, or damaged: give an npz with {FRAMES}") from None
     if labels is not None and labels.shape != frames.shape[:1]:

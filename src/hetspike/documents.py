@@ -86,13 +86,16 @@ def read(path: str | Path) -> Any:
     """What a file holds. Raises UserError with one line that names the file."""
     source = shortened(str(path), 100)
     try:
-        if not Path(path).is_file():  # a pipe would keep its reader waiting, /dev/zero busy
-            raise UserError(f"{source} is missing or no file: name a YAML or JSON file")
-        with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
+        # a pipe would keep its reader waiting, /dev/zero busy
+        there, data = Path(path).is_file(), b""
+        if there:
+            with open(path, "rb") as file:
+                data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{source} cannot be read: {reason}: name another file") from None
+    if not there:
+        raise UserError(f"{source} is missing or no file: name a YAML or JSON file")
     if len(data) > MOST_BYTES:
         raise UserError(f"{source} has more than {MOST_BYTES:,} bytes: it is no configuration")
     try:

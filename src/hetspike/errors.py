@@ -4,8 +4,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """Bad input: shown as one line without a traceback, and the process exits non-zero."""
+
+
+@contextmanager
+def provided_by(extra: str) -> Iterator[None]:
+    """Turn a missing package into a UserError that names the extra which brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{error.name} is not installed: pip install 'hetspike[{extra}]' brings it"
+        ) from error
 
 
 @contextmanager

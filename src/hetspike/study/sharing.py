@@ -47,8 +47,9 @@ def _difference(folder: Path, file: str, job: Job) -> str:
     remedy = f"delete {folder / file}, or run the study in {folder} again"
     if not record.exists():
         raise UserError(f"{folder / file} is shared but does not say what made it: {remedy}")
+    content = intact(record, remedy)
     try:
-        said = json.loads(intact(record, remedy))
+        said = json.loads(content)
         settings, device = said["settings"], said.get("device")
     except (ValueError, LookupError, TypeError, AttributeError):
         raise UserError(f"{record} holds no settings: {remedy}") from None

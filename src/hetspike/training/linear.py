@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hetspike.errors import provided_by
+
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, inverse regularisation
 
 
@@ -37,9 +39,10 @@ def _regression(
     train: tuple[NDArray, NDArray], validation: tuple[NDArray, NDArray]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rows and offsets of the best regression, as scikit-learn orders them: by classes present."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    with provided_by("study"):
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
 
     fitted = [
         make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=300)).fit(*train)
