@@ -198,7 +198,7 @@ def test_an_input_of_1_is_never_dearer_than_one_that_is_weighed(operation, share
     other = operation._replace(macs=operation.macs - spikes, acs=operation.acs + spikes)
     for view in ENERGY_VIEWS.values():
         of_integers, of_spikes = (
-            view(pd.Series({**each._asdict(), "first": True})) for each in (operation, other)
+            view.energy(pd.Series({**each._asdict(), "first": True})) for each in (operation, other)
         )
         assert of_spikes <= of_integers * (1 + 1e-12)
 

@@ -6,8 +6,7 @@ import math
 import pandas as pd
 import pytest
 
-from hetspike.cost.energy import ENERGY_VIEWS
-from hetspike.names import INT8_VIEWS
+from hetspike.cost.energy import ENERGY_VIEWS, INT8_VIEWS
 from hetspike.results.present import TABLES
 from hetspike.results.present.accuracy import present_results, present_significance, present_summary
 from hetspike.results.present.costs import (

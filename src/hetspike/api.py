@@ -24,13 +24,13 @@ from hetspike.packed.packing import read
 from hetspike.quantization.quantizer import Assignment, Choice, boundary_choices, choices, freeze
 from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
-from hetspike.settings import SensitivitySettings, Settings
+from hetspike.settings import SearchSettings, SensitivitySettings
 
 # as in the study: the paper's two schemes, and what its searches by gradients look at
 CANDIDATES: Mapping[str, Iterable[int]] = {"uniform": (2, 3, 4, 6, 8), "pot": (3, 4, 5)}
 GRADIENTS = SensitivitySettings(recordings=384, batch_size=16)
 BOUNDARY_LAYERS = ("searched", "8-bit", "float")
-SETTINGS = {"random": Settings(), "sensitivity": GRADIENTS, "fisher": GRADIENTS}
+SETTINGS = {type(each): each for each in (SearchSettings(), GRADIENTS)}
 
 
 def choose(
@@ -40,7 +40,7 @@ def choose(
     budget: float,
     candidates: Mapping[str, Iterable[int]] = CANDIDATES,
     method: str = "fisher",
-    settings: Settings | None = None,
+    settings: SearchSettings | None = None,
     boundary_layers: Literal["searched", "8-bit", "float"] = "searched",
     seed: int = 0,
 ) -> dict[str, Choice]:
@@ -57,7 +57,7 @@ def choose(
     """
     if method not in SEARCHES:
         raise UserError(f"unknown method '{method}': use one of {', '.join(SEARCHES)}")
-    settings = settings or SETTINGS.get(method)
+    settings = settings or SETTINGS.get(SEARCHES[method])
     if not isinstance(settings, SEARCHES[method]):
         raise UserError(
             f"method '{method}' needs settings of its own: give a "

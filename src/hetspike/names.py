@@ -8,16 +8,6 @@ FLOAT_TUNED = "float-tuned"  # trained on as long as quantized cells: the refere
 DISTILLED = "-kd"  # ends the name of a cell whose QAT learned from the float network as well
 LINEAR = "linear"  # a linear classifier on summed event counts: what the sum alone gives away
 
-VIEWS = {  # of energy, and their headings
-    "bits_linear": "Weight bits",
-    "field": "MAC and AC",
-    "ops": "Operations",
-    "memory": "Memory (32-bit potentials)",
-    "total": "Operations and memory (32-bit potentials)",
-}
-INT8 = "int8"  # the counts of float-tuned charged at 8-bit uniform weights: a second reference
-INT8_VIEWS = ("ops", "memory", "total")  # weight bits fall to a quarter, MACs and ACs not at all
-
 
 def is_stand_in(dataset: str) -> bool:
     """Simulated stand-ins, and nothing else, are named sim-*."""

@@ -22,6 +22,8 @@ from pydantic import (
 from hetspike.errors import UserError, shortened
 
 SEED_DRAWS = 1000  # draw d of a search under seed s has the seed s + SEED_DRAWS d
+# Backward takes about twice the operations of forward [Kaplan 2020, arXiv 2001.08361, section 2.1].
+PASSES_WITH_GRADIENT = 3
 MOST = 200  # characters of problems in one line, if there are several
 
 
@@ -239,6 +241,10 @@ class Schedule(Settings):
             )
         return self
 
+    def passes(self, train: int, validation: int) -> int:
+        """The passes of one training on so many recordings: an epoch trains, then validates."""
+        return self.epochs * (PASSES_WITH_GRADIENT * train + validation)
+
 
 class Recipe(Schedule):
     """How a network of the study is trained."""
@@ -264,14 +270,25 @@ class Distillation(Settings):
     temperature: Temperature = Field(description="by which both networks' logits are divided")
 
 
-class SensitivitySettings(Settings):
+class SearchSettings(Settings):
+    """Base of the settings of every search; of those that take none as it is."""
+
+    def passes(self, train: int) -> int:
+        """The passes of one search, of so many training recordings."""
+        return 0
+
+
+class SensitivitySettings(SearchSettings):
     """Second-order rise of the loss from gradients of training recordings."""
 
     recordings: Count = Field(description="whose gradients are taken, or as many as there are")
     batch_size: BatchSize = Field(description="recordings to a gradient; 1 is exact and slow")
 
+    def passes(self, train: int) -> int:
+        return PASSES_WITH_GRADIENT * min(self.recordings, train)
 
-class DnasSettings(Settings):
+
+class DnasSettings(SearchSettings):
     """Differentiable search with Gumbel-softmax; `recipe` trains the mixed weights."""
 
     recipe: Schedule
@@ -290,3 +307,6 @@ class DnasSettings(Settings):
         ):
             raise ValueError("recipe: a search neither mixes nor takes another precision")
         return self
+
+    def passes(self, train: int) -> int:
+        return self.recipe.passes(train, validation=0)

@@ -6,7 +6,6 @@ from machine import machine_class
 from reading import read_json, read_table
 
 from hetspike.documents import read
-from hetspike.inspection.effort import training_passes
 from hetspike.names import FLOAT_TUNED
 from hetspike.results.claims import claims_table, energy_claims_table, paper_table, parse_claims
 from hetspike.results.comparison import ablation_table, comparison_table
@@ -33,7 +32,7 @@ with job(snakemake) as say:
     cells = pd.DataFrame(snakemake.params.cells).rename(columns={"name": "cell"})
     recordings = events.pivot(index="dataset", columns="split", values="recordings")
     qat = {
-        dataset: training_passes(snakemake.params.qat, splits["train"], splits["validation"])
+        dataset: snakemake.params.qat.passes(splits["train"], splits["validation"])
         for dataset, splits in recordings.to_dict("index").items()
     }
     efforts = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""What a network's inference costs, under five views that assume different hardware.
+"""Energy of a network's inference, under views that assume different hardware.
 
 The energy claims of this field are formulas. Each view here is one such formula, in picojoules a
 recording, over the rows of a table of operations (columns of `cost.operations.Operation`). Several
@@ -17,6 +17,7 @@ import math
 import tomllib
 from collections.abc import Callable
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -157,13 +158,27 @@ def total(row: pd.Series) -> float:
     return ops(row) + memory(row)
 
 
-ENERGY_VIEWS: dict[str, Callable[[pd.Series], float]] = {
-    "bits_linear": bits_linear,
-    "field": field,
-    "ops": ops,
-    "memory": memory,
-    "total": total,
+class View(NamedTuple):
+    """A formula for the energy of a row of operations, and how tables show it."""
+
+    energy: Callable[[pd.Series], float]
+    heading: str
+    in_picojoules: bool = True
+    # whether 8-bit weights alone change it: then it is also compared with a network of those
+    int8: bool = True
+
+
+# A new view is a function above and an entry here.
+ENERGY_VIEWS = {
+    # a network of 8-bit weights stores a quarter of the bits whatever is measured
+    "bits_linear": View(bits_linear, "Weight bits", in_picojoules=False, int8=False),
+    "field": View(field, "MAC and AC", int8=False),
+    "ops": View(ops, "Operations"),
+    "memory": View(memory, "Memory (32-bit potentials)"),
+    "total": View(total, "Operations and memory (32-bit potentials)"),
 }
+INT8 = "int8"  # the operations of float-tuned at 8-bit uniform weights: a second reference
+INT8_VIEWS = [name for name, view in ENERGY_VIEWS.items() if view.int8]
 
 
 def energies(layers: pd.DataFrame) -> pd.DataFrame:
@@ -176,7 +191,8 @@ def energies(layers: pd.DataFrame) -> pd.DataFrame:
     rows = layers.assign(first=synapses & synapses.cumsum().eq(1))
     counted = rows[rows["kind"].ne(UNCOUNTED)]
     views = {
-        view: [each(row) for _, row in counted.iterrows()] for view, each in ENERGY_VIEWS.items()
+        name: [view.energy(row) for _, row in counted.iterrows()]
+        for name, view in ENERGY_VIEWS.items()
     }
     return pd.DataFrame(views, index=counted.index, dtype=float).reindex(layers.index)
 

@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 
 from hetspike.settings import Settings, checked
 from hetspike.errors import UserError
-from hetspike.names import FLOAT_TUNED, INT8, INT8_VIEWS, VIEWS
+from hetspike.cost.energy import ENERGY_VIEWS, INT8, INT8_VIEWS
+from hetspike.names import FLOAT_TUNED
 from hetspike.results.present.notation import with_spread
 from hetspike.results.tables import MEASURES
 
@@ -19,7 +20,7 @@ Verdict = Literal["supported", "not supported", "inconclusive", "not run"]
 # what a budget of bits settles by itself, whichever layers get them
 BUDGETED = {"effective_bits", "compression", "energy_bits_linear"}
 ENERGIES = {  # measure -> its view, and against what
-    **{f"energy_{view}": (view, FLOAT_TUNED) for view in VIEWS},
+    **{f"energy_{view}": (view, FLOAT_TUNED) for view in ENERGY_VIEWS},
     **{f"energy_{view}_{INT8}": (view, INT8) for view in INT8_VIEWS},
 }
 Names = Annotated[tuple[str, ...], Field(min_length=1)]

@@ -14,9 +14,15 @@ from itertools import groupby
 
 import pandas as pd
 
-from hetspike.cost.energy import ENERGY_VIEWS, as_int8, energies, operations_of
+from hetspike.cost.energy import (
+    ENERGY_VIEWS,
+    INT8,
+    INT8_VIEWS,
+    as_int8,
+    energies,
+    operations_of,
+)
 from hetspike.quantization.levels import SCHEMES, Arithmetic
-from hetspike.names import INT8, INT8_VIEWS
 from hetspike.cost.sizes import compression, effective_bits, mac_bits, model_bits, stored_bits
 
 SIZES = {
@@ -27,7 +33,7 @@ SIZES = {
 }
 RATIOS = [f"energy_{view}" for view in ENERGY_VIEWS]
 INT8_RATIOS = [f"energy_{view}_{INT8}" for view in INT8_VIEWS]
-PICOJOULES = [f"{view}_pj" for view in ENERGY_VIEWS if view != "bits_linear"]
+PICOJOULES = [f"{view}_pj" for view, each in ENERGY_VIEWS.items() if each.in_picojoules]
 NETWORK = ["dataset", "cell", "seed"]
 ENDS = ("", "_low", "_high")
 

@@ -8,7 +8,7 @@ from torch import nn
 from hetspike.data.samples import Samples
 from hetspike.quantization.quantizer import Choice
 from hetspike.search.space import Space
-from hetspike.settings import Settings
+from hetspike.settings import SearchSettings
 
 
 def search(
@@ -16,7 +16,7 @@ def search(
     train: Samples,
     space: Space,
     *,
-    settings: Settings,
+    settings: SearchSettings,
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:

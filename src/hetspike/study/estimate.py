@@ -17,10 +17,9 @@ from torch.nn.functional import cross_entropy
 
 from hetspike.data.events.catalogue import Extent, extent
 from hetspike.errors import UserError
-from hetspike.inspection.effort import PASSES_WITH_GRADIENT, training_passes
 from hetspike.networks import build
 from hetspike.search import SEARCHES
-from hetspike.settings import DnasSettings, NetworkSettings, SensitivitySettings
+from hetspike.settings import PASSES_WITH_GRADIENT, NetworkSettings
 from hetspike.study.study import Study
 
 # of a test recording, in forward passes: counted by SpikingJelly, once more on integers, and the
@@ -63,24 +62,18 @@ def passes(study: Study, job: Job, counts: Extent) -> float:
     float_training = study.float_training_of(job.dataset)
     match job.rule:
         case "train_float":
-            return training_passes(float_training, *recordings)
+            return float_training.passes(*recordings)
         case "watch_test":
-            return (
-                training_passes(float_training, *recordings) + float_training.epochs * counts.test
-            )
+            return float_training.passes(*recordings) + float_training.epochs * counts.test
         case "quantize":
             taught = next(cell.distilled for cell in study.cells if cell.name == job.cell)
             from_teacher = study.qat.epochs * counts.train if taught else 0
-            return training_passes(study.qat, *recordings) + from_teacher
+            return study.qat.passes(*recordings) + from_teacher
         case "search":
             plan = study.searches[
                 next(cell.method for cell in study.cells if cell.name == job.cell)
             ]
-            settings = SEARCHES[plan.search](**plan.settings)
-            if isinstance(settings, SensitivitySettings):
-                return PASSES_WITH_GRADIENT * min(settings.recordings, counts.train)
-            if isinstance(settings, DnasSettings):
-                return training_passes(settings.recipe, counts.train, 0)
+            return SEARCHES[plan.search](**plan.settings).passes(counts.train)
         case "evaluate":
             return EVALUATION * len(study.cells) * counts.test
     return 0

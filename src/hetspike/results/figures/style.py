@@ -64,17 +64,24 @@ def family_of(method: str, methods: list[str]) -> tuple[str, str]:
 
 
 def style_of(method: str, methods: list[str]) -> Style:
-    """A method's style, which searches among other candidates share.
+    """The style of a method or a scheme; searches among other candidates share that of the search.
 
-    Those without a style of their own take the next spare colour and marker.
+    A method without a style takes the next spare colour and marker: schemes first, then the rows of
+    the study, so that a colour stands for the same scheme in every figure.
     """
     if method in STYLES:
         return STYLES[method]
     search, addition = family_of(method, methods)
     if addition:
         return style_of(search, methods)
-    spare = [each for each in methods if each not in STYLES and not family_of(each, methods)[1]]
+    plain = [each for each in methods if not family_of(each, methods)[1]]
+    spare = [each for each in dict.fromkeys([*SCHEMES, *plain]) if each not in STYLES]
     return Style(method, *OTHERS[spare.index(method) % len(OTHERS)])
+
+
+def scheme_style(scheme: str) -> Style:
+    """The style of what a layer's weights are stored as, float among it."""
+    return style_of(scheme, [])
 
 
 def titled(dataset: str) -> str:

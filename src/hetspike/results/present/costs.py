@@ -4,11 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from hetspike.cost.energy import ENERGY_VIEWS
-from hetspike.names import FLOAT_TUNED, INT8, INT8_VIEWS, VIEWS
+from hetspike.cost.energy import ENERGY_VIEWS, INT8, INT8_VIEWS
+from hetspike.names import FLOAT_TUNED
 from hetspike.results.present.notation import on_first_row, origin, spreads
 
-assert VIEWS.keys() == ENERGY_VIEWS.keys(), "every view has a heading"
+HEADINGS = {name: view.heading for name, view in ENERGY_VIEWS.items()}
 
 
 # what the view of memory assumes, wherever it is judged
@@ -56,14 +56,14 @@ def present_energy(energy: pd.DataFrame) -> pd.DataFrame:
         "Network": energy["cell"],
     }
     reference = energy["cell"] == FLOAT_TUNED
-    for view, heading in VIEWS.items():
+    for view, heading in HEADINGS.items():
         texts = pd.Series(spreads(energy, f"energy_{view}", spec="#.3g", unit="x"))
         if f"{view}_pj" in energy:
             microjoules = energy[f"{view}_pj"] / 1e6
             texts[reference] += microjoules[reference].map(lambda value: f" ({value:#.3g} \u00b5J)")
         shown[heading] = texts
     for view in INT8_VIEWS:
-        against = f"{VIEWS[view]}, against {INT8}"
+        against = f"{HEADINGS[view]}, against {INT8}"
         shown[against] = spreads(energy, f"energy_{view}_{INT8}", spec="#.3g", unit="x")
     return pd.DataFrame(shown)
 
@@ -85,7 +85,7 @@ def present_order(order: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Dataset": on_first_row(order["dataset"]),
-            **{heading: order[f"energy_{view}"] for view, heading in VIEWS.items()},
+            **{heading: order[f"energy_{view}"] for view, heading in HEADINGS.items()},
             "All views agree": order["same"].map({True: "yes", False: "no"}),
         }
     )
@@ -150,7 +150,7 @@ def present_energy_claims(table: pd.DataFrame) -> pd.DataFrame:
     """`results.claims.energy_claims_table` for people."""
     names = {
         **{"dataset": "Dataset", "cell": "Network", "reference": "Against"},
-        **{"expected": "The paper's factor", **VIEWS},
+        **{"expected": "The paper's factor", **HEADINGS},
     }
     return table.rename(columns=names)
 
