@@ -1,4 +1,4 @@
-"""The one exception meant for people: what is wrong, in which file or key, and what to do."""
+"""The exception for users: what is wrong, in which file or key, and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ def provided_by(extra: str) -> Iterator[None]:
 
 @contextmanager
 def during(place: str) -> Iterator[None]:
-    """Put a place before what a UserError in here says."""
+    """Put the name of a place before the message of a UserError."""
     try:
         yield
     except UserError as error:
@@ -29,7 +29,7 @@ def during(place: str) -> Iterator[None]:
 
 
 def said(error: BaseException) -> str:
-    """The error of another library in a line."""
+    """Return the error of another library in one line."""
     first = (str(error).strip().splitlines() or ["without a word"])[0]
     return f"{type(error).__name__}: {first}"
 

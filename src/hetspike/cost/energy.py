@@ -35,7 +35,7 @@ UNCOUNTED = "uncounted"
 
 
 def add(bits: float) -> float:
-    """Energy of a fixed-point addition of that width [pJ; QKeras].
+    """Return the energy of a fixed-point addition of that width [pJ; QKeras].
 
     >>> round(add(32), 4)  # Horowitz measured 0.1
     0.1
@@ -44,7 +44,7 @@ def add(bits: float) -> float:
 
 
 def multiply(bits: int, other: int) -> float:
-    """Energy of a fixed-point multiplication of these widths [pJ; QKeras].
+    """Return the energy of a fixed-point multiplication of these widths [pJ; QKeras].
 
     >>> round(multiply(8, 8), 3)  # Horowitz measured 0.2
     0.2
@@ -54,7 +54,7 @@ def multiply(bits: int, other: int) -> float:
 
 
 def shift(bits: int, value_bits: int) -> float:
-    """Energy of shifting a value by an exponent of so many bits [pJ; QKeras].
+    """Return the energy of a shift by an exponent of so many bits [pJ; QKeras].
 
     An addition at B log10(B) bits, B = sqrt(2^bits * value_bits).
 
@@ -66,7 +66,7 @@ def shift(bits: int, value_bits: int) -> float:
 
 
 def access(bits: float, capacity: float) -> float:
-    """Energy of reading or writing so many bits in an SRAM of that capacity in bytes [pJ].
+    """Return the energy of an access to so many bits of an SRAM of `capacity` bytes [pJ].
 
     Horowitz's points for a word of 64 bits, linear in between [Lemaire 2022, section 3].
 
@@ -78,7 +78,7 @@ def access(bits: float, capacity: float) -> float:
 
 
 def accumulator_bits(row: pd.Series) -> int:
-    """Width that no sum of this row can leave.
+    """Return the width that no sum of this row exceeds, in bits.
 
     Synapses: weights with their exponents aligned, times the largest input seen, times the
     fan-in. Products of activations: the width of the largest sum seen.
@@ -107,7 +107,7 @@ def field(row: pd.Series) -> float:
 
 
 def operations_of(row: pd.Series) -> Arithmetic:
-    """Multiplications, shifts and additions a recording that the view `ops` charges a row for."""
+    """Count the operations a recording that the view `ops` charges a row for."""
     macs, acs = row["macs"], row["acs"]
     if row["kind"] != SYNAPSES or row["bits"] == FLOAT_BITS:
         return Arithmetic(macs, 0, macs + acs)
@@ -182,7 +182,7 @@ INT8_VIEWS = [name for name, view in ENERGY_VIEWS.items() if view.int8]
 
 
 def energies(layers: pd.DataFrame) -> pd.DataFrame:
-    """Energy of each row of one network's operations under each view, a column a view.
+    """Compute the energy of each operation of one network, a column a view.
 
     The first row of synapses is the first layer: rows stand in the order of execution. Of what is
     not counted an energy is not known, NaN.
@@ -198,7 +198,7 @@ def energies(layers: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_int8(layers: pd.DataFrame) -> pd.DataFrame:
-    """The same operations with the float layers at 8-bit uniform: what quantization saves beyond.
+    """Store the float layers of the same operations at 8-bit uniform: a second reference.
 
     layers  columns of `cost.operations.Operation` of one network or of many
 

@@ -1,4 +1,4 @@
-"""What a search or a training costs, counted in recordings that pass through the network.
+"""Effort: the cost of a search or a training, in recordings passed through the network.
 
 Seconds differ from run to run; recordings do not, and so the costs of a study are as reproducible
 as its accuracies. A pass with gradients counts as three without.
@@ -20,7 +20,7 @@ _COUNTS = ContextVar("counts", default=True)
 
 @contextmanager
 def uncounted() -> Iterator[None]:
-    """Passes in here cost nothing: they try a network before a search or a training begins."""
+    """Exclude passes from the effort: they only try a network."""
     before = _COUNTS.set(False)
     try:
         yield

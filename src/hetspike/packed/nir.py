@@ -31,7 +31,7 @@ SILENT = (nn.Identity, nn.ModuleList)  # nothing that a signal passes
 
 
 def to_nir(model: nn.Module, example: Tensor, dt: float = 1e-4) -> nir.NIRGraph:
-    """The NIR graph of a network, or of a part of one, whose batch norms are folded.
+    """Export a network, or a part of one, whose batch norms are folded, as an NIR graph.
 
     model    as `packed.packing.unpack` leaves it
     example  its input, [T, B, ...] where the layers are in SpikingJelly's multi-step mode

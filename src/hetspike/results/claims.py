@@ -1,4 +1,4 @@
-"""The paper's claims as data, judged on the intervals of a results table.
+"""Claims of the paper as data, and verdicts on them from the intervals of a results table.
 
 config/claims.yaml holds exactly the fields of `Claims`.
 """

@@ -1,4 +1,4 @@
-"""Sizes, energies and integer execution of a study's networks, as tables.
+"""Tables of sizes, energies and integer execution.
 
 All are made from two tables that the evaluation writes:
 
@@ -39,7 +39,7 @@ ENDS = ("", "_low", "_high")
 
 
 def layer_table(layers: pd.DataFrame) -> pd.DataFrame:
-    """Every operation of every network with its size, its rates and its energies.
+    """Add size, rates and energies to every operation of every network.
 
     stored_bits: weights, scales and biases together; rate: share of the inputs that are not zero
     (of neurons: of potentials that spike); not_binary: share that is neither 0 nor 1.
@@ -88,7 +88,7 @@ def by_network(layers: pd.DataFrame, networks: pd.DataFrame, *, reference: str) 
 
 
 def mean_and_range(by_seed: pd.DataFrame) -> pd.DataFrame:
-    """Columns <measure>, <measure>_low, <measure>_high by dataset and cell, in their order."""
+    """Reduce seeds to <measure>, <measure>_low and <measure>_high by dataset and cell."""
     cells = by_seed.groupby(["dataset", "cell"], sort=False)
     parts = [
         cells.agg(how).add_suffix(end)

@@ -1,4 +1,4 @@
-"""Places on a line with room between them: for points of a figure, for boxes of a drawing."""
+"""Places on a line, moved apart."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -19,5 +19,5 @@ SEARCHES: dict[str, type[SearchSettings]] = {
 
 
 def load(name: str) -> Callable:
-    """The function `search` of the module of that name."""
+    """Return the function `search` of the module of that name."""
     return import_module(f"{__name__}.{name}").search

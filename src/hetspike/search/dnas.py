@@ -128,7 +128,7 @@ def search(
 
 
 def turn_sizes(recordings: int, size: int) -> list[int]:
-    """How many recordings the batches of an epoch have, of weights and logits in turn."""
+    """Return the sizes of the batches of an epoch, of weights and logits in turn."""
     if recordings < 2:
         raise UserError("one recording: weights and logits are trained on one at least, each")
     halves = [batch_sizes(half, size) for half in (recordings - recordings // 2, recordings // 2)]

@@ -1,4 +1,4 @@
-"""Random assignments under the same budget: what any search has to beat."""
+"""Random assignments under the budget: the baseline of every search."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ def search(
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
-    """The best assignment of a table of random scores; neither model nor recordings are used.
+    """Return the best assignment of random scores; model and recordings are not used.
 
     Every layer and candidate gets an independent score, so that no layer is favoured, and the
     integer programme uses up the budget as it does for every other search.

@@ -1,4 +1,4 @@
-"""What jobs of a study will take on this machine: passes of recordings, timed on a few.
+"""An estimate of the time, memory and disk that the jobs of a study take here.
 
 A pass is one recording through a network that learns nothing (`hetspike.inspection.effort`). The
 number of passes follows from the configuration and from the published sizes of the datasets. The
@@ -36,14 +36,14 @@ COMPRESSED = 0.26  # bytes on disk a count; 0.13 to 0.26, the most of sim-orbit-
 
 
 class Speed(NamedTuple):
-    """Of one network on one device."""
+    """The speed of one network on one device."""
 
     seconds: float  # a pass
     memory: float  # bytes a recording of a training batch, kept from forward to backward
 
 
 class Job(NamedTuple):
-    """One that has to run: its rule, and what the rule's wildcards stand for."""
+    """A job that has to run: its rule and its wildcards."""
 
     rule: str
     dataset: str
@@ -57,7 +57,7 @@ TIMED = (*TRAINED, "evaluate", "frames")  # or that take room
 
 
 def passes(study: Study, job: Job, counts: Extent) -> float:
-    """Passes of a job: of the test split where it is `evaluate`, else with trained networks."""
+    """Return the passes of a job."""
     recordings = counts.train, counts.validation
     float_training = study.float_training_of(job.dataset)
     match job.rule:
@@ -83,7 +83,7 @@ def passes(study: Study, job: Job, counts: Extent) -> float:
 def measured(
     size: NetworkSettings, steps: int, sensor: tuple[int, int], device: str, batch: int
 ) -> Speed:
-    """Of a training step on recordings of noise, the second of two."""
+    """Time a training step on recordings of noise, the second of two."""
     width, height = sensor
     network = build(size, CLASSES).to(device)
     rates = torch.full((steps, batch, 2, height, width), DENSITY)
@@ -110,7 +110,7 @@ def measured(
 
 
 def estimate(study: Study, jobs: Sequence[Job], workers: int) -> pd.DataFrame:
-    """COLUMNS and the device, a row a dataset with jobs; hours are those of so many jobs at once.
+    """Estimate COLUMNS and the device, a row a dataset with jobs, for so many jobs at once.
 
     Memory is what a batch keeps for its backward pass, disk that of the frames that will be made.
     Raises UserError where a batch does not fit a GPU.

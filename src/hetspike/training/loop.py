@@ -1,4 +1,4 @@
-"""The one training loop: float baselines, QAT and the weights of a search use it alike."""
+"""The training loop of float baselines and QAT."""
 
 import copy
 import math
@@ -27,7 +27,7 @@ FUSED = torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
 def rate_at(progress: float, recipe: Schedule) -> float:
-    """Learning rate after `progress` epochs: linear warm-up, cosine to the final rate, cooldown."""
+    """Return the learning rate after `progress` epochs: warm-up, cosine, cooldown."""
     low, high = recipe.final_learning_rate, recipe.learning_rate
     if progress < recipe.warmup_epochs:
         return low + (high - low) * progress / recipe.warmup_epochs
@@ -37,13 +37,13 @@ def rate_at(progress: float, recipe: Schedule) -> float:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, progress: float, recipe: Schedule) -> None:
-    """Give every parameter the learning rate of this moment."""
+    """Set the learning rate of every parameter."""
     for group in optimizer.param_groups:
         group["lr"] = rate_at(progress, recipe)
 
 
 def adamw(model: nn.Module, recipe: Schedule) -> torch.optim.AdamW:
-    """AdamW that decays weights (two dimensions or more) and leaves everything else free."""
+    """Make an AdamW that decays weights of two dimensions or more, and nothing else."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": recipe.weight_decay},
@@ -55,7 +55,7 @@ def adamw(model: nn.Module, recipe: Schedule) -> torch.optim.AdamW:
 def check_training(
     model: nn.Module, train: Samples, validation: Samples, teacher: nn.Module | None, size: int
 ) -> None:
-    """Raise UserError, before anything is learnt, where `fit` cannot come to its end."""
+    """Raise UserError, before anything is learnt, where `fit` could not finish."""
     classes = check(model, train, "training recordings")
     with during("validation recordings"):
         if device_of(validation) != device_of(train):
@@ -69,7 +69,7 @@ def check_training(
 
 
 def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """tau^2 KL(teacher / tau || student / tau) of logits [B, classes], mean over B -> scalar.
+    """Return tau^2 KL(teacher / tau || student / tau) of logits [B, classes], mean over B.
 
     tau^2 keeps the size of its gradients at that of the labels' [Hinton 2015, arXiv 1503.02531,
     section 2].
@@ -188,7 +188,7 @@ def fit(
 
 
 def gradient_sizes(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What AdamW divides its steps by, by parameter: where it is infinite, nothing moves again."""
+    """Return AdamW's divisors by parameter: where one is infinite, nothing moves again."""
     return {
         f"the square of the gradients of {name}": optimizer.state[each]["exp_avg_sq"]
         for name, each in model.named_parameters()

@@ -1,4 +1,4 @@
-"""AEDAT 4, the format of CIFAR10-DVS as converted: read by the package `aedat`, after checks.
+"""AEDAT 4, the format of the converted CIFAR10-DVS; the package `aedat` reads it after checks.
 
 A file is a line of text, a flatbuffer that describes its streams, packets of flatbuffers that may
 be packed by LZ4 or Zstandard, and perhaps an index. aedat follows the offsets in the head blindly,

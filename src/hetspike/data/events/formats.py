@@ -1,4 +1,4 @@
-"""The bytes of one recording, in the file format of its dataset -> events.
+"""File formats of recordings: the bytes of one recording -> its events.
 
     atis    N-MNIST, N-Caltech101      .bin       40 bits an event, no header
     aedat2  CIFAR10-DVS as recorded    .aedat     AEDAT 2.0 of a DVS128

@@ -1,4 +1,4 @@
-"""The larger stand-in: images of CIFAR-10, moving as those of CIFAR10-DVS do before its camera.
+"""The larger stand-in: images of CIFAR-10, moved as the images of CIFAR10-DVS were.
 
 The images are read from CIFAR-10's binary archive [Krizhevsky 2009]: in data_batch_1.bin to
 data_batch_5.bin an image is a byte for its class, then 32x32 bytes of red, of green and of blue.

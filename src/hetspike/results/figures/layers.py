@@ -1,4 +1,4 @@
-"""The layers of networks side by side: what a search chose for each, how many inputs spike."""
+"""Figures of layers: what a search chose for each, and how many inputs spike."""
 
 import numpy as np
 import pandas as pd

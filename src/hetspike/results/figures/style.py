@@ -1,4 +1,4 @@
-"""What all figures share: a method's colour and marker, and how a figure becomes a file.
+"""Style of all figures: colours and markers of methods, and files of figures.
 
 Colours are Okabe and Ito's, told apart by colour-blind readers; markers differ too, for print in
 grey.
@@ -49,7 +49,7 @@ METADATA: dict[str, dict[str, None]] = {
 
 
 def rendered(figure: Figure, form: Literal["png", "pdf"]) -> bytes:
-    """The figure as a file of this form: equal figures are equal bytes."""
+    """Render a figure as a file of this form: equal figures are equal bytes."""
     buffer = io.BytesIO()
     with mpl.rc_context({"pdf.fonttype": 42}):
         figure.savefig(buffer, format=form, dpi=DPI, metadata=METADATA[form])
@@ -85,5 +85,5 @@ def scheme_style(scheme: str) -> Style:
 
 
 def titled(dataset: str) -> str:
-    """A dataset's name, and that it is a stand-in where it is one."""
+    """Return a dataset's name, marked where it is a stand-in."""
     return f"{dataset}\n(simulated stand-in data)" if is_stand_in(dataset) else dataset
