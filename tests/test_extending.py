@@ -1,7 +1,7 @@
 """What CONTRIBUTING.md says of additions: each is one module and one entry of a registry.
 
-A copy of the project gets a dataset, a scheme, a search, a network and an energy view of its own, and
-runs a small study with all of them.
+A copy of the project gets a dataset, a scheme, a search, a network and an energy view of its own,
+and runs a small study with all of them.
 """
 
 import csv
@@ -37,7 +37,7 @@ def flashes(*, train: int, validation: int, test: int, seed: int) -> Splits:
         groups = np.arange(first, first + count)
         first += count
         splits[split] = Recordings.from_list(
-            recordings, labels, groups, classes=("left", "right"), sensor=(16, 16)
+            recordings, labels, groups, (16, 16), ("left", "right")
         )
     return splits
 ''',
