@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
 from torch import Tensor
 
-from hetspike.errors import UserError
+from hetspike.errors import UserError, shortened
 from hetspike.networks import AnyNetwork
 from hetspike.packed.container import check_seal, opened, sealed, tensors_of
 from hetspike.packed.traits import Traits
@@ -115,13 +115,7 @@ def _checked(form: type[T], said: dict[str, Any]) -> T:
     try:
         return checked(form, said, "header")
     except UserError as error:
-        raise UserError(short(str(error))) from None
-
-
-def short(problem: str) -> str:
-    """Shorten a problem to one line."""
-    line = " ".join(problem.split())
-    return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."
+        raise UserError(shortened(str(error), SHOWN)) from None
 
 
 def write(said: Header, tensors: dict[str, Tensor]) -> bytes:
@@ -136,7 +130,7 @@ def read_as(form: type[T], data: bytes) -> tuple[T, dict[str, Tensor]]:
     """
     said = opened(data)
     if said.get("format") != FORMAT:
-        writer = short(str(said.get("version", "0.2.0 or before")))
+        writer = shortened(str(said.get("version", "0.2.0 or before")), SHOWN)
         raise UserError(
             f"a file as hetspike {writer!r} writes them, not of format {FORMAT}: make it again, or "
             "use that version"

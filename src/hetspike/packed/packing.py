@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from hetspike.errors import UserError
+from hetspike.errors import UserError, shortened
 from hetspike.inspection.layers import Synapses, quantizable_layers
 from hetspike.packed.checkpoint import skeleton
 from hetspike.packed.codes import from_bits, size_of, to_bits
@@ -38,7 +38,7 @@ from hetspike.packed.folding import (
     fold,
     without,
 )
-from hetspike.packed.header import PackedHeader, Stored, header, read_as, short, write
+from hetspike.packed.header import SHOWN, PackedHeader, Stored, header, read_as, write
 from hetspike.packed.traits import check_traits, traits
 from hetspike.quantization.levels import SCHEMES
 from hetspike.quantization.quantizer import Choice, Quantizer, freeze
@@ -301,7 +301,7 @@ def _filled(packed: Packed, into: nn.Module) -> nn.Module:
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        problem = short(str(error).splitlines()[-1])
+        problem = shortened(str(error).splitlines()[-1], SHOWN)
         raise UserError(f"the packed network is not the one to unpack into: {problem}") from None
     check_traits(model, packed.header.traits)
     return model if device.type == "meta" else model.to(device)
