@@ -38,6 +38,7 @@ DIRECT = pins(
         *PYPROJECT["project"]["dependencies"],
         *[each for extra in EXTRAS.values() for each in extra],
         *PYPROJECT["dependency-groups"]["dev"],
+        *PYPROJECT["dependency-groups"]["docs"],
     ]
 )
 LOCKED = pins([line for line in LOCK if not line.startswith("#")])

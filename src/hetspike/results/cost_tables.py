@@ -2,7 +2,8 @@
 
 All are made from two tables that the evaluation writes:
 
-    layers     dataset, cell, seed and the columns of `cost.operations.Operation`, a row per operation
+    layers     dataset, cell, seed and the columns of `cost.operations.Operation`, a row per
+               operation
     networks   dataset, cell, seed, packed_bytes; agreement and integer_accuracy, fractions of the
                test recordings, where the network runs on integers
 
@@ -22,8 +23,8 @@ from hetspike.cost.energy import (
     energies,
     operations_of,
 )
-from hetspike.quantization.levels import SCHEMES, Arithmetic
 from hetspike.cost.sizes import compression, effective_bits, mac_bits, model_bits, stored_bits
+from hetspike.quantization.levels import SCHEMES, Arithmetic
 
 SIZES = {
     "effective_bits": effective_bits,

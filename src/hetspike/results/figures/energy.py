@@ -5,9 +5,9 @@ from textwrap import fill
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hetspike.results.figures.style import style_of, titled
 from hetspike.cost.energy import ENERGY_VIEWS, INT8, INT8_VIEWS
 from hetspike.names import FLOAT_TUNED
+from hetspike.results.figures.style import style_of, titled
 
 # columns of panels: a measure of `results.cost_tables.energy_table`, and its heading
 PANELS = {f"energy_{name}": view.heading for name, view in ENERGY_VIEWS.items()} | {

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
+from hetspike.names import FLOAT, FLOAT_TUNED
+from hetspike.quantization.levels import BINARY, SCHEMES
 from hetspike.results.figures.style import (
     STYLES,
     Style,
@@ -16,8 +18,6 @@ from hetspike.results.figures.style import (
     style_of,
     titled,
 )
-from hetspike.quantization.levels import BINARY, SCHEMES
-from hetspike.names import FLOAT, FLOAT_TUNED
 
 CELL_WIDTH, CELL_HEIGHT = 0.17, 0.15  # inches, of a layer in a network
 BLOCK_GAP = 0.6  # between the networks of two budgets, in rows

@@ -9,9 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from hetspike.results.present import accuracy
-from hetspike.results.present import costs
-from hetspike.results.present import datasets
+from hetspike.results.present import accuracy, costs, datasets
 
 
 class Table(NamedTuple):

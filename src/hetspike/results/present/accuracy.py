@@ -5,7 +5,13 @@ import math
 import pandas as pd
 
 from hetspike.names import DISTILLED, FLOAT, FLOAT_TUNED
-from hetspike.results.present.notation import on_first_row, origin, spreads, with_deviation, with_spread
+from hetspike.results.present.notation import (
+    on_first_row,
+    origin,
+    spreads,
+    with_deviation,
+    with_spread,
+)
 from hetspike.results.tables import MEASURES
 
 

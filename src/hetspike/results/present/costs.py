@@ -50,7 +50,7 @@ def sizes_caption(sizes: pd.DataFrame) -> str:
 
 
 def present_energy(energy: pd.DataFrame) -> pd.DataFrame:
-    """`results.cost_tables.energy_table` for people; the reference shows its energies themselves."""
+    """`results.cost_tables.energy_table` for people; the reference shows energies themselves."""
     shown: dict[str, Any] = {
         "Dataset": on_first_row(energy["dataset"]),
         "Network": energy["cell"],

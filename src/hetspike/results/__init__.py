@@ -1,0 +1,1 @@
+"""What a study found: statistics, tables, claims and their verdicts, figures, the report."""
