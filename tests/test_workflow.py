@@ -712,11 +712,15 @@ def test_a_failing_job_leaves_one_line_and_no_file(jobs, tmp_path, capsys, error
     log, table = tmp_path / "job.log", tmp_path / "table.csv"
     snakemake = SimpleNamespace(rule="tables", wildcards=["sim-a", "0"], log=[str(log)])
     message = f"hetspike: tables sim-a 0: {error}"
-    with pytest.raises(SystemExit) as stopped, jobs.job(snakemake) as say:
+
+    def main(*, say: Callable[[str], None]) -> None:
         say("epoch 1")
         with sealed(table) as part:
             part.write_text("half a ta")
             raise error
+
+    with pytest.raises(SystemExit) as stopped:
+        jobs.run(main, snakemake)
     assert stopped.value.code == message  # the interpreter prints it and exits with 1
     assert log.read_text() == f"epoch 1\n{message}\n"
     assert capsys.readouterr().out == ""
@@ -726,9 +730,12 @@ def test_a_failing_job_leaves_one_line_and_no_file(jobs, tmp_path, capsys, error
 def test_a_job_prints_what_it_said_last(jobs, tmp_path, capsys):
     log = tmp_path / "job.log"
     snakemake = SimpleNamespace(rule="tables", wildcards=[], log=[str(log)])
-    with jobs.job(snakemake) as say:
+
+    def main(*, say: Callable[[str], None]) -> None:
         say("epoch 1")
         say("validation 90.0 %")
+
+    jobs.run(main, snakemake)
     *said, took = log.read_text().splitlines()
     assert said == ["epoch 1", "validation 90.0 %"]
     assert took == f"took {jobs.seconds_of(log):.2f} s"

@@ -7,6 +7,11 @@ STAGES = [  # whose times are reported
 ]
 
 
+# It asks this run for its graph, which a job on another machine does not have.
+localrules:
+    report,
+
+
 rule tables:
     input:
         code=code("workflow/scripts/write_tables.py"),
@@ -22,9 +27,10 @@ rule tables:
             cell=SEARCHED,
         ),
     output:
-        expand(RESULTS / "tables/{table}.{form}", table=TABLES, form=["csv", "md", "tex"]),
-        RESULTS / "tables/summary.md",
-        RESULTS / "tables/summary.tex",
+        tables=[
+            *expand(RESULTS / "tables/{table}.{form}", table=TABLES, form=["csv", "md", "tex"]),
+            *expand(RESULTS / "tables/summary.{form}", form=["md", "tex"]),  # for people alone
+        ],
         layers=RESULTS / "tables/layers.csv",
         events=RESULTS / "tables/events.csv",
         metrics=RESULTS / "metrics.json",
@@ -34,9 +40,7 @@ rule tables:
     conda:
         "../../environment.yml"
     params:
-        folder=RESULTS / "tables",
         kernels=STUDY.kernels,
-        tables=TABLES,
         labels=LABELS,
         qat=STUDY.qat,
         cells=STUDY.cells,
@@ -54,10 +58,12 @@ rule figures:
         layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
         histories=homes(f"{NETWORK}/{{cell}}.csv", dataset=DATASETS, seed=STUDY.seeds, cell=CELLS),
     output:
-        expand(RESULTS / "figures/training-{dataset}.{form}", dataset=DATASETS, form=FORMS),
-        expand(RESULTS / "figures/accuracy-{dataset}.{form}", dataset=DATASETS, form=FORMS),
-        expand(RESULTS / "figures/assignments-{search}.{form}", search=BASE_SEARCHES, form=FORMS),
-        expand(RESULTS / "figures/{figure}.{form}", figure=["energy", "spike-rates"], form=FORMS),
+        figures=[
+            *expand(RESULTS / "figures/training-{dataset}.{form}", dataset=DATASETS, form=FORMS),
+            *expand(RESULTS / "figures/accuracy-{dataset}.{form}", dataset=DATASETS, form=FORMS),
+            *expand(RESULTS / "figures/assignments-{row}.{form}", row=BASE_SEARCHES, form=FORMS),
+            *expand(RESULTS / "figures/{name}.{form}", name=["energy", "spike-rates"], form=FORMS),
+        ],
     log:
         RESULTS / "logs/figures.log",
     conda:
@@ -77,7 +83,7 @@ rule samples:
         code=code_of_dataset("workflow/scripts/draw_samples.py"),
         recordings=kept("events/{dataset}/train.npz"),
     output:
-        expand(RESULTS / "figures/samples-{{dataset}}.{form}", form=FORMS),
+        figures=expand(RESULTS / "figures/samples-{{dataset}}.{form}", form=FORMS),
     log:
         RESULTS / "logs/samples/{dataset}.log",
     conda:
@@ -99,14 +105,14 @@ rule report:
             if path.endswith(".png")
         ],
     output:
-        RESULTS / "report.html",
+        page=RESULTS / "report.html",
     log:
         RESULTS / "logs/report.log",
     conda:
         "../../environment.yml"
     params:
         study=STUDY.study,
-        snakefile=str(PROJECT / "Snakefile"),
+        edges=rule_edges,
         logs={
             stage: expand(
                 getattr(rules, stage).log, dataset=DATASETS, seed=STUDY.seeds, cell=CELLS

@@ -21,16 +21,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
+from jobs import Say
 
 from hetspike.errors import UserError
-
-Say = Callable[[str], None]
 
 PATIENCE = "HETSPIKE_PATIENCE"
 MARK = b"\xef\xbb\xbf"  # UTF-8's, before its first character

@@ -1,7 +1,9 @@
 """All tables of a study, each as csv, Markdown and LaTeX, and its metrics for `dvc metrics`."""
 
+from pathlib import Path
+
 import pandas as pd
-from jobs import job, write_json, write_text
+from jobs import Named, Say, run, write_json, write_text
 from machine import machine_class
 from reading import read_json, read_table
 
@@ -23,24 +25,23 @@ from hetspike.results.present.forms import to_csv, to_latex, to_markdown
 from hetspike.results.statistics import significance_table
 from hetspike.results.tables import dataset_table, describe_datasets, metrics, results_table
 
-with job(snakemake) as say:
-    claims = parse_claims(read(snakemake.input.claims), snakemake.input.claims)
+
+def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
+    claims = parse_claims(read(input["claims"]), input["claims"])
     predictions, layers, networks, events = (
-        pd.concat(map(read_table, snakemake.input[name]), ignore_index=True)
+        pd.concat(map(read_table, input[name]), ignore_index=True)
         for name in ("predictions", "layers", "networks", "events")
     )
-    cells = pd.DataFrame(snakemake.params.cells).rename(columns={"name": "cell"})
+    cells = pd.DataFrame(params["cells"]).rename(columns={"name": "cell"})
     recordings = events.pivot(index="dataset", columns="split", values="recordings")
     qat = {
-        dataset: snakemake.params.qat.passes(splits["train"], splits["validation"])
+        dataset: params["qat"].passes(splits["train"], splits["validation"])
         for dataset, splits in recordings.to_dict("index").items()
     }
     efforts = pd.DataFrame(
         [
             (dataset, cell, read_json(path, "passes")["passes"] / qat[dataset])
-            for (dataset, _, cell), path in zip(
-                snakemake.params.searched, snakemake.input.searches, strict=True
-            )
+            for (dataset, _, cell), path in zip(params["searched"], input["searches"], strict=True)
         ],
         columns=["dataset", "cell", "qat_runs"],
     )
@@ -48,7 +49,7 @@ with job(snakemake) as say:
     layers = layer_table(layers)
     spent = mean_and_range(by_network(layers, networks, reference=FLOAT_TUNED))
     results = results_table(predictions, spent, cells, paper)
-    described = describe_datasets(events, snakemake.params.steps, paper)
+    described = describe_datasets(events, params["steps"], paper)
     verdicts = claims_table(claims, results)
     made = {
         "results": results,
@@ -65,19 +66,25 @@ with job(snakemake) as say:
         "claims": verdicts,
     }
 
-    def named(table):
+    def named(table: pd.DataFrame) -> pd.DataFrame:
         """Datasets with their protocol: claims and the paper's numbers know them without."""
-        return table.replace({"dataset": snakemake.params.labels})
+        return table.replace({"dataset": params["labels"]})
 
-    for name in (*snakemake.params.tables, "summary"):
-        base, table = f"{snakemake.params.folder}/{name}", named(made[name])
-        shown, caption = TABLES[name].shown(table), TABLES[name].caption(table)
-        if name != "summary":  # the results once more, for people alone
-            write_text(f"{base}.csv", to_csv(table))
-        write_text(f"{base}.md", to_markdown(shown, caption))
-        write_text(f"{base}.tex", to_latex(shown, caption, f"tab:{name}"))
-    write_text(snakemake.output.layers, to_csv(named(layers)))
-    write_text(snakemake.output.events, to_csv(named(events)))
-    write_json(snakemake.output.metrics, metrics(named(results)))
-    write_json(snakemake.output.machine, machine_class(snakemake.params.kernels))
+    for path in map(Path, output["tables"]):
+        table = named(made[path.stem])
+        shown, caption = TABLES[path.stem].shown(table), TABLES[path.stem].caption(table)
+        forms = {
+            ".csv": to_csv(table),
+            ".md": to_markdown(shown, caption),
+            ".tex": to_latex(shown, caption, f"tab:{path.stem}"),
+        }
+        write_text(path, forms[path.suffix])
+    write_text(output["layers"], to_csv(named(layers)))
+    write_text(output["events"], to_csv(named(events)))
+    write_json(output["metrics"], metrics(named(results)))
+    write_json(output["machine"], machine_class(params["kernels"]))
     say(", ".join(f"{n} {verdict}" for verdict, n in verdicts["verdict"].value_counts().items()))
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

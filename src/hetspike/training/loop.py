@@ -20,11 +20,6 @@ from hetspike.settings import Augmentation, Distillation, Recipe, Schedule
 from hetspike.training.augmentation import augment, mix
 from hetspike.training.history import Epoch, selected
 
-# Adam's own square root is MKL's, which starts from an approximation whose digits are those of a
-# processor's maker; the fused step's is exact. On wider kernels nothing is portable anyway, and the
-# published networks were trained without it.
-FUSED = torch.backends.cpu.get_cpu_capability() == "AVX2"
-
 
 def rate_at(progress: float, recipe: Schedule) -> float:
     """Return the learning rate after `progress` epochs: warm-up, cosine, cooldown."""
@@ -42,14 +37,20 @@ def set_rate(optimizer: torch.optim.Optimizer, progress: float, recipe: Schedule
         group["lr"] = rate_at(progress, recipe)
 
 
-def adamw(model: nn.Module, recipe: Schedule) -> torch.optim.AdamW:
-    """Make an AdamW that decays weights of two dimensions or more, and nothing else."""
+def adamw(model: nn.Module, recipe: Schedule, *, portable: bool = False) -> torch.optim.AdamW:
+    """Make an AdamW that decays weights of two dimensions or more, and nothing else.
+
+    portable  steps have the same bits on every x86-64 server, as all else has in a study with
+              `kernels: portable`: the square root of PyTorch's fused step is exact. That of its
+              other steps is MKL's, which starts from an approximation whose digits are those of a
+              processor's maker. The published networks were trained by these.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=FUSED)
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=portable)
 
 
 def check_training(
@@ -88,6 +89,7 @@ def fit(
     augmentation: Augmentation | None = None,
     teacher: nn.Module | None = None,
     distillation: Distillation | None = None,
+    portable: bool = False,
     resume: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     keep: Callable[[dict[str, Any]], None] = lambda state: None,
@@ -96,6 +98,7 @@ def fit(
 
     `seed` decides the order of the training recordings and every other draw of the run. With
     `distillation` the loss compares with what a `teacher` says of the same frames as well.
+    `portable` chooses the steps of `adamw`.
 
     After each epoch `keep` is given all that the rest of the run depends on, to be written at once:
     its tensors move on. A run that takes it as `resume` ends as if it had never been interrupted,
@@ -114,7 +117,7 @@ def fit(
     model.to(train.device)
     if teacher is not None:
         teacher.to(train.device)
-    optimizer = adamw(model, recipe)
+    optimizer = adamw(model, recipe, portable=portable)
     steps = math.ceil(len(train.labels) / recipe.batch_size)
     still = frozen(model)
     history: list[Epoch] = []
