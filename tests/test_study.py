@@ -110,7 +110,11 @@ def changed(path: str, value: object) -> dict:
         ("datasets.sim-gestures.source.seed", None, "'datasets.sim-gestures.source.seed' is miss"),
         ("datasets.sim-gestures.source.train", "many", "'datasets.sim-gestures.source.train': "),
         ("datasets.sim-gestures.network.heads", 5, "network: heads: 5 heads do not divide width"),
-        ("datasets.sim-gestures.network.width", "wide", "'datasets.sim-gestures.network.width': "),
+        (
+            "datasets.sim-gestures.network.width",
+            "wide",
+            "'datasets.sim-saccade-digits.network.width': .* and 2 more",
+        ),
         ("datasets.sim-gestures.network.architecture", "resnet", "no architecture 'resnet': name"),
         ("datasets.sim-gestures.network.architecture", None, "no architecture"),
         ("searches.dnas.settings.speed", 2, "unknown key 'searches.dnas.settings.speed'"),

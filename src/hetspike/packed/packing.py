@@ -301,7 +301,7 @@ def _filled(packed: Packed, into: nn.Module) -> nn.Module:
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        problem = shortened(str(error).splitlines()[-1], SHOWN)
+        problem = shortened(str(error).splitlines()[-1].strip(), SHOWN)
         raise UserError(f"the packed network is not the one to unpack into: {problem}") from None
     check_traits(model, packed.header.traits)
     return model if device.type == "meta" else model.to(device)
