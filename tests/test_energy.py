@@ -98,7 +98,7 @@ def test_constants_are_frozen():
 
 
 def test_every_constant_names_a_source_that_the_file_states():
-    text = energy.files("hetspike").joinpath("energy.toml").read_text()
+    text = energy.files("hetspike.cost").joinpath("energy.toml").read_text()
     head, *tables = text.split("\n[")
     stated = {line[2:].split(":")[0] for line in head.splitlines() if line.startswith("# ")}
     sources = {"Horowitz", "QKeras", "Lemaire"}

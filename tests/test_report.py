@@ -191,7 +191,7 @@ def luminance(colour: str) -> float:
 
 
 def test_text_stands_out_from_what_lies_behind_it():
-    css = files("hetspike").joinpath("report.html.jinja").read_text()
+    css = files("hetspike.results").joinpath("report.html.jinja").read_text()
     pairs = re.findall(r"\{ color: (#\w+); background: (#\w+);", css)
     assert len(pairs) == 4  # verdicts
     named = dict(re.findall(r"--(\w+): (#\w+);", css))

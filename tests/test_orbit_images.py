@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hetspike.data.events import DATASETS, orbit_cifar10
-from hetspike.data.events.orbit_cifar10 import _loop, _screen, _views
+from hetspike.data.events import DATASETS, orbit_images
+from hetspike.data.events.orbit_images import _loop, _screen, _views
 from hetspike.data.events.recorded_images import CIFAR_CLASSES
 from hetspike.data.events.recordings import SPLITS, OnDemand
 from hetspike.errors import UserError
@@ -160,7 +160,7 @@ def test_events_are_sorted_and_inside_the_sensor(tmp_path, size):
 
 
 def record(image: NDArray[np.uint8], size: int = 128) -> NDArray[np.void]:
-    return orbit_cifar10._record(image, size, seed=0, group=0)
+    return orbit_images._record(image, size, seed=0, group=0)
 
 
 def test_without_motion_or_without_a_picture_there_is_noise_alone(monkeypatch):
@@ -172,7 +172,7 @@ def test_without_motion_or_without_a_picture_there_is_noise_alone(monkeypatch):
     picture = PICTURES[0].reshape(3, 32, 32)
     assert len(record(picture)) > 20 * len(grey)
     still = np.zeros_like(_loop())
-    monkeypatch.setattr(orbit_cifar10, "_loop", lambda: still)
+    monkeypatch.setattr(orbit_images, "_loop", lambda: still)
     assert np.array_equal(record(picture), grey)
 
 
@@ -223,7 +223,7 @@ def test_finer_steps_move_hardly_an_event(monkeypatch):
     shapes = (np.hypot(x - 12, y - 14) < 8) + 0.5 * (np.abs(x + y - 40) < 4)
     picture = np.repeat((60 + 120 * shapes)[None], 3, axis=0).astype(np.uint8)
     coarse = counts(picture)
-    monkeypatch.setattr(orbit_cifar10, "STEP", 1)
+    monkeypatch.setattr(orbit_images, "STEP", 1)
     fine = counts(picture)
     assert coarse.sum() == pytest.approx(fine.sum(), rel=0.02)
     assert np.abs(coarse - fine).sum() < 0.06 * fine.sum()  # twice the step: 0.10
