@@ -37,7 +37,9 @@ ROOTS = [PROJECT / "src", PROJECT / "workflow/scripts"]
 DATA = [
     path
     for path in ROOTS[0].rglob("*.*")
-    if path.suffix not in (".py", ".pyc", ".typed") and path.is_file() and ".egg-info" not in str(path)
+    if path.suffix not in (".py", ".pyc", ".typed")
+    and path.is_file()
+    and ".egg-info" not in str(path)
 ]
 
 
