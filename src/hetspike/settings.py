@@ -5,6 +5,7 @@ has bounds, far from any sensible value: a number beyond them is a typing error,
 machine would finish.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -132,13 +133,13 @@ class NetworkSettings(Settings):
     architecture: str
 
     @property
+    @abstractmethod
     def weights(self) -> int:
         """Return about how many weights the network has."""
-        raise NotImplementedError
 
+    @abstractmethod
     def largest(self, height: int, width: int) -> int:
         """Return how many values its largest tensor has for one frame [C, height, width]."""
-        raise NotImplementedError
 
 
 class SpikformerSettings(NetworkSettings):
