@@ -18,10 +18,11 @@ not bits: this is where a multiplier is really needed, and where the cost model 
 from collections.abc import Sequence
 from typing import Any
 
-from spikingjelly.activation_based import functional, layer, neuron, surrogate
+from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, nn
 
 from hetspike.networks import Architecture
+from hetspike.networks.spiking import Firing, MaxPool, attend, mean_of_tokens, spikes_of, tokens
 
 ATTENTION_SCALE = 0.25
 ATTENTION_THRESHOLD = 0.5
@@ -42,18 +43,18 @@ def lif(threshold: float = 1.0) -> neuron.LIFNode:
     )
 
 
-def conv_bn_lif(channels_in: int, channels_out: int) -> nn.Sequential:
+def conv_bn_lif(channels_in: int, channels_out: int) -> Firing:
     """3x3 convolution without bias, batch norm, LIF: [T, B, C_in, H, W] -> [T, B, C_out, H, W]."""
-    return nn.Sequential(
+    return Firing(
         layer.Conv2d(channels_in, channels_out, 3, padding=1, bias=False, step_mode="m"),
         layer.BatchNorm2d(channels_out, step_mode="m"),
         lif(),
     )
 
 
-def token_bn_lif(channels_in: int, channels_out: int) -> nn.Sequential:
+def token_bn_lif(channels_in: int, channels_out: int) -> Firing:
     """The same with a 1x1 convolution over tokens: [T, B, C_in, N] -> [T, B, C_out, N]."""
-    return nn.Sequential(
+    return Firing(
         layer.Conv1d(channels_in, channels_out, 1, bias=False, step_mode="m"),
         layer.BatchNorm1d(channels_out, step_mode="m"),
         lif(),
@@ -70,14 +71,14 @@ class PatchSplitting(nn.Module):
         for stage, pool in enumerate(pools):
             stages.append(conv_bn_lif(channels[stage], channels[stage + 1]))
             if pool:  # after the LIF, as in the event-data original
-                stages.append(layer.MaxPool2d(3, stride=2, padding=1, step_mode="m"))
+                stages.append(MaxPool())
         self.stages = nn.Sequential(*stages)
         self.position = conv_bn_lif(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stages(x)
         x = x + self.position(x)
-        return x.flatten(3)  # [T, B, D, H, W] -> [T, B, D, N]
+        return tokens(x)  # [T, B, D, H, W] -> [T, B, D, N]
 
 
 class SpikingSelfAttention(nn.Module):
@@ -93,11 +94,8 @@ class SpikingSelfAttention(nn.Module):
         self.projection = token_bn_lif(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        # [T, B, D, N] -> [T, B, h, D/h, N]: the channels of a head stay together
-        q, k, v = (f(x).unflatten(2, (self.heads, -1)) for f in (self.q, self.k, self.v))
-        attention = q.transpose(-2, -1) @ k  # [T, B, h, N, N]
-        x = v @ attention.transpose(-2, -1) * ATTENTION_SCALE  # [T, B, h, D/h, N]
-        return self.projection(self.attention_lif(x.flatten(2, 3)))
+        q, k, v = (each(x) for each in (self.q, self.k, self.v))
+        return self.projection(attend(q, k, v, self.heads, ATTENTION_SCALE, self.attention_lif))
 
 
 class Block(nn.Module):
@@ -132,9 +130,8 @@ class Spikformer(nn.Module):
         self.head = layer.Linear(width, classes, step_mode="m")
 
     def forward(self, frames: Tensor) -> Tensor:
-        functional.reset_net(self)
-        x = self.blocks(self.patch(frames))  # [T, B, D, N]
-        return self.head(x.mean(3)).mean(0)  # [B, classes]
+        x = self.blocks(self.patch(spikes_of(self, frames)))  # [T, B, D, N]
+        return self.head(mean_of_tokens(x)).mean(0)  # [B, classes]
 
 
 def layer_names(layers: list[str]) -> list[tuple[str, str]]:

@@ -16,12 +16,14 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.utils import parametrize
 
 from hetspike.errors import UserError, during
 from hetspike.inspection.finite import check_numbers
 from hetspike.inspection.layers import copied, quantizable_layers
 from hetspike.inspection.watch import Watch
+from hetspike.kernels.rounding import round_backward, round_to_levels
 from hetspike.quantization.levels import SCHEMES
 
 SMALLEST_SCALE = 1e-8
@@ -80,6 +82,28 @@ class RoundToLevel(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (inside,) = ctx.saved_tensors
         return gradient * inside, None, None
+
+
+class _Rounded(torch.autograd.Function):
+    """The same as `Quantizer.forward`'s last line, in one pass over the weights each way."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, log_scale: Tensor, quantizer: "Quantizer") -> Tensor:
+        scale = log_scale.exp()
+        levels, thresholds = quantizer.levels.numpy(), quantizer.thresholds.numpy()
+        rows = round_to_levels(weight.flatten(1).numpy(), scale.numpy(), levels, thresholds)
+        quantized = torch.from_numpy(rows).view(weight.shape)
+        ctx.save_for_backward(weight, quantized, scale)
+        ctx.top, ctx.factor = levels[-1], quantizer.gradient_factor
+        return quantized
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        weight, quantized, scale = ctx.saved_tensors
+        rows = (each.flatten(1).numpy() for each in (gradient, weight, quantized))
+        of_weight, of_scale = map(torch.from_numpy, round_backward(*rows, scale.numpy(), ctx.top))
+        return of_weight.view(weight.shape), of_scale * scale * ctx.factor, None
 
 
 class ScaleGradient(torch.autograd.Function):
@@ -154,6 +178,8 @@ class Quantizer(nn.Module):
         return self.log_scale.exp()
 
     def forward(self, weight: Tensor) -> Tensor:
+        if weight.device.type == "cpu" and weight.dtype == torch.float32:
+            return _Rounded.apply(weight, self.log_scale, self)
         scale = ScaleGradient.apply(self.log_scale, self.gradient_factor).exp()
         scale = scale.view(-1, *(1,) * (weight.dim() - 1))
         return scale * RoundToLevel.apply(weight / scale, self.levels, self.thresholds)
