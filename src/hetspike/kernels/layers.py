@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv2d
 
 from hetspike.kernels import norms, products
-from hetspike.kernels.spikes import Firing, Neuron, Spikes, lanes, row_lanes, trace_of
+from hetspike.kernels.spikes import (
+    Firing,
+    Neuron,
+    Spikes,
+    as_images,
+    lanes,
+    row_lanes,
+    trace_of,
+)
 
 LISTED = 32  # channels of a convolution from which on adding rows beats a dense product
 
@@ -62,34 +68,49 @@ class _Synapses:
         shape, channels = self.x.values.shape, self.weight.shape[0]
         if not self.listed:
             dense = self.weight.contiguous(memory_format=torch.channels_last)
-            y = conv2d(self._dense_images(), dense, stride=self.stride, padding=self.padding)
-            return y.permute(0, 2, 3, 1).contiguous().unflatten(0, shape[:2])
+            found = conv2d(self._dense_images(), dense, stride=self.stride, padding=self.padding)
+            return found.permute(0, 2, 3, 1).contiguous().unflatten(0, shape[:2])
         rows = self.weight.flatten(2).permute(2, 1, 0).contiguous()  # [kernel^2, K, N]
         kernel = math.isqrt(len(rows))
-        rows = rows.view(kernel, -1, channels).numpy()
         reach = 2 * self.padding - kernel
-        size = [(each + reach) // self.stride + 1 for each in self.x.images.shape[1:3]]
-        y = np.empty((self.x.images.shape[0], *size, channels), np.float32)
-        arrays = self.x.images, *self.x.listed, rows
-        products.convolve(*arrays, self.stride, self.padding, y, row_lanes(channels))
+        images, *pixels, _ = self.x.images.shape
+        size = [(each + reach) // self.stride + 1 for each in pixels]
+        y = np.empty((images, *size, channels), np.float32)
+        products.convolve(
+            self.x.images,
+            *self.x.listed,
+            rows.view(kernel, -1, channels).numpy(),
+            self.stride,
+            self.padding,
+            y,
+            row_lanes(channels),
+        )
         return torch.from_numpy(y).view(
-            *shape[:2], *(size if len(shape) == 5 else shape[2:3]), channels
+            *shape[:2], *(size if len(shape) == 5 else shape[2:-1]), channels
         )
 
     def weight_gradient(self, gy: Tensor) -> Tensor:
         """Return the gradient of the weight from that of y."""
-        channels, inputs = self.weight.shape[:2]
         if not self.listed:
             return self._dense_gradients(gy, of_weight=True)[1]
+        channels, inputs = self.weight.shape[:2]
         kernel = self.weight.shape[-1]
         rows = np.zeros((kernel, kernel * inputs, channels), np.float32)
-        spread = gy.numpy().reshape(
-            self.x.images.shape[0], *(gy.shape[2:4] if gy.dim() == 5 else (1, 1)), channels
+        products.weight_gradient(
+            self.x.images,
+            *self.x.listed,
+            as_images(gy),
+            self.stride,
+            self.padding,
+            rows,
+            row_lanes(channels),
         )
-        arrays = self.x.images, *self.x.listed, spread
-        products.weight_gradient(*arrays, self.stride, self.padding, rows, row_lanes(channels))
-        found = torch.from_numpy(rows).view(-1, inputs, channels)
-        return found.permute(2, 1, 0).reshape(self.weight.shape)
+        return (
+            torch.from_numpy(rows)
+            .view(-1, inputs, channels)
+            .permute(2, 1, 0)
+            .reshape(self.weight.shape)
+        )
 
     def input_gradient(self, gy: Tensor) -> Tensor:
         """Return the gradient of x from that of y."""
@@ -131,7 +152,7 @@ class _Fire(Function):
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(weight, gamma)  # so that autograd tells when they were changed
         product = synapses.product()
-        y = product.numpy().reshape(product.shape[0], -1)
+        y = product.numpy().reshape(len(product), -1)
         period, wide = lanes(gamma.numel(), y.shape[1])
         if norm.learns:
             seen = norms.moments(y.ravel(), gamma.numel(), period, wide)
@@ -141,9 +162,7 @@ class _Fire(Function):
             norm.batches.add_(1)
         else:
             seen = np.stack([norm.mean.numpy(), norm.variance.numpy()]).astype(np.float64)
-        affine = norms.affine_of(
-            *seen, gamma.detach().numpy(), beta.detach().numpy(), norm.epsilon, period
-        )
+        affine = norms.affine_of(seen, gamma.numpy(), beta.numpy(), norm.epsilon, period)
         ctx.synapses, ctx.norm, ctx.seen = synapses, norm, seen
         ctx.firing = Firing(y, affine, neuron, wide)
         return trace_of(product.shape), ctx.firing.spikes(product.shape)
@@ -157,8 +176,8 @@ class _Fire(Function):
             gx.ravel(),
             ctx.firing.y.ravel(),
             sums,
-            *ctx.seen,
-            gamma.detach().numpy(),
+            ctx.seen,
+            gamma.numpy(),
             ctx.norm.epsilon,
             ctx.norm.learns,
             ctx.firing.wide,

@@ -7,21 +7,22 @@ Values [T, N] are channels last, N = B * places * C; a and b are `norms.affine_o
 
 import numpy as np
 
-from hetspike.kernels.compiled import compiled
+from hetspike.kernels.compiled import Array, compiled
 from hetspike.kernels.norms import ROWS
-from hetspike.kernels.vectors import equal_lanes, exp2_minus, load, spread, store, where
+from hetspike.kernels.vectors import Lanes, equal_lanes, exp2_minus, load, spread, store, where
 
 LOG2_E = np.float32(np.log2(np.e))
 FLAT = np.float32(30)  # 2^-30: what is left of a surrogate there is below 4e-9
 
 
 @compiled
-def fire(y, affine, leak, threshold, spikes, lanes):
+def fire(
+    y: Array, affine: Array, leak: np.float32, threshold: np.float32, spikes: Array, lanes: Lanes
+) -> None:
     """Write spikes [T, N] as bytes; leak is 1 / tau."""
     T, N = y.shape
     period = affine.shape[1]
     y, affine, spikes = y.ravel(), affine.ravel(), spikes.ravel()
-    leak, threshold = np.float32(leak), np.float32(threshold)
     zero = spread(np.float32(0), lanes)
     for channel in range(0, period, equal_lanes(lanes)):
         a, b = load(affine, channel, lanes), load(affine, period + channel, lanes)
@@ -35,7 +36,16 @@ def fire(y, affine, leak, threshold, spikes, lanes):
 
 
 @compiled
-def fire_backward(gradient, y, affine, leak, threshold, alpha, gx, lanes):
+def fire_backward(
+    gradient: Array,
+    y: Array,
+    affine: Array,
+    leak: np.float32,
+    threshold: np.float32,
+    alpha: np.float32,
+    gx: Array,
+    lanes: Lanes,
+) -> Array:
     """Write the gradient of x [T, N]; return its sums over T and N, of gx and of gx y [2, L].
 
     The surrogate is the derivative of sigmoid(alpha (h - threshold)); the reset passes none:
@@ -46,7 +56,6 @@ def fire_backward(gradient, y, affine, leak, threshold, alpha, gx, lanes):
     T, N = y.shape
     period, width = affine.shape[1], equal_lanes(lanes)
     y, affine, gradient, gx = y.ravel(), affine.ravel(), gradient.ravel(), gx.ravel()
-    leak, threshold, alpha = np.float32(leak), np.float32(threshold), np.float32(alpha)
     kept, steepness, one = np.float32(1) - leak, alpha * LOG2_E, np.float32(1)
     zero = spread(np.float32(0), lanes)
     past = np.empty(T * width, np.float32)

@@ -7,14 +7,14 @@ What neurons read is a and b, tiled to a period L of whole vectors: `affine` [2,
 
 import numpy as np
 
-from hetspike.kernels.compiled import compiled
-from hetspike.kernels.vectors import equal_lanes, load, spread, store
+from hetspike.kernels.compiled import Array, compiled
+from hetspike.kernels.vectors import Lanes, equal_lanes, load, spread, store
 
 ROWS = 64  # summed in float32 before they join the sum: bounds the error of rounding
 
 
 @compiled
-def moments(y, channels, period, lanes):
+def moments(y: Array, channels: int, period: int, lanes: Lanes) -> Array:
     """Return mean and variance of each channel [2, C], in float64."""
     width = equal_lanes(lanes)
     sums = np.empty(2 * period, np.float32)
@@ -37,7 +37,7 @@ def moments(y, channels, period, lanes):
 
 
 @compiled
-def fold(sums, channels):
+def fold(sums: Array, channels: int) -> Array:
     """Add what belongs to the same channel: [2, L] -> [2, C], in float64."""
     folded = np.zeros((2, channels))
     for row in range(2):
@@ -47,30 +47,40 @@ def fold(sums, channels):
 
 
 @compiled
-def move(running, seen, momentum):
+def move(running: Array, seen: Array, momentum: float) -> None:
     """Move running statistics [C] towards those of a batch."""
     for c in range(running.size):
         running[c] = (1 - momentum) * running[c] + momentum * seen[c]
 
 
 @compiled
-def affine_of(mean, variance, gamma, beta, epsilon, period):
-    """Return a and b [2, L]."""
+def affine_of(seen: Array, gamma: Array, beta: Array, epsilon: float, period: int) -> Array:
+    """Return a and b [2, L] from mean and variance [2, C]."""
     channels = gamma.size
     affine = np.empty((2, period), np.float32)
     for n in range(period):
         c = n % channels
-        a = gamma[c] / np.sqrt(variance[c] + epsilon)
+        a = gamma[c] / np.sqrt(seen[1, c] + epsilon)
         affine[0, n] = a
-        affine[1, n] = beta[c] - a * mean[c]
+        affine[1, n] = beta[c] - a * seen[0, c]
     return affine
 
 
 @compiled
-def norm_backward(gx, y, sums, mean, variance, gamma, epsilon, learns, lanes):
+def norm_backward(
+    gx: Array,
+    y: Array,
+    sums: Array,
+    seen: Array,
+    gamma: Array,
+    epsilon: float,
+    learns: bool,
+    lanes: Lanes,
+) -> tuple[Array, Array]:
     """Put the gradient of y in the place of that of x; return those of gamma and beta.
 
-    sums [2, L] are those of gx and of gx y over a period. With M values of a channel:
+    sums [2, L] are those of gx and of gx y, seen [2, C] mean and variance. With M values of a
+    channel:
 
         g_gamma = sum gx (y - mean) i     g_beta = sum gx     i = 1 / sqrt(variance + eps)
         gy = gamma i (gx - g_beta / M - (y - mean) i g_gamma / M)
@@ -84,14 +94,14 @@ def norm_backward(gx, y, sums, mean, variance, gamma, epsilon, learns, lanes):
     p, q = np.zeros(period, np.float32), np.zeros(period, np.float32)
     r = np.zeros(period, np.float32)
     for c in range(channels):
-        inverse = 1 / np.sqrt(variance[c] + epsilon)
-        g_gamma = inverse * (folded[1, c] - mean[c] * folded[0, c])
+        inverse = 1 / np.sqrt(seen[1, c] + epsilon)
+        g_gamma = inverse * (folded[1, c] - seen[0, c] * folded[0, c])
         of_gamma[c], of_beta[c] = g_gamma, folded[0, c]
         for n in range(c, period, channels):
             p[n] = gamma[c] * inverse
             if learns:
                 q[n] = -gamma[c] * inverse**2 * g_gamma / count
-                r[n] = gamma[c] * inverse * (mean[c] * inverse * g_gamma - folded[0, c]) / count
+                r[n] = gamma[c] * inverse * (seen[0, c] * inverse * g_gamma - folded[0, c]) / count
     for channel in range(0, period, equal_lanes(lanes)):
         a, b, c = load(p, channel, lanes), load(q, channel, lanes), load(r, channel, lanes)
         for n in range(channel, y.size, period):

@@ -6,20 +6,20 @@ that is, row by row, or to the first there is.
 
 import numpy as np
 
-from hetspike.kernels.compiled import compiled
-from hetspike.kernels.vectors import equal_lanes, load, spread, store, where
+from hetspike.kernels.compiled import Array, compiled
+from hetspike.kernels.vectors import Lanes, equal_lanes, load, spread, store, where
 
 ONES = np.uint64(0x0101010101010101)
 
 
 @compiled
-def pool(spikes, pooled, taps):
+def pool(spikes: Array, pooled: Array, taps: Array) -> None:
     """Write pooled spikes [I, H/2, W/2, C], and which of the nine each one is, as bytes.
 
     Eight channels at a time: all are given as words of eight bytes.
     """
-    I, H, W, C = spikes.shape
-    for i in range(I):
+    images, H, W, C = spikes.shape
+    for i in range(images):
         for oh in range(pooled.shape[1]):
             for ow in range(pooled.shape[2]):
                 first = np.uint64((3 if oh == 0 else 0) + (1 if ow == 0 else 0))
@@ -37,17 +37,17 @@ def pool(spikes, pooled, taps):
 
 
 @compiled
-def pool_backward(gradient, taps, gx, lanes):
+def pool_backward(gradient: Array, taps: Array, gx: Array, lanes: Lanes) -> None:
     """Write the gradient of the spikes [I, H, W, C] from that of the pooled [I, H/2, W/2, C].
 
     A pixel takes from the windows that it lies in, up to four.
     """
-    I, H, W, C = gx.shape
+    images, H, W, C = gx.shape
     OH, OW = taps.shape[1], taps.shape[2]
     width = equal_lanes(lanes)
     gradient, taps, gx = gradient.ravel(), taps.ravel(), gx.ravel()
     zero = spread(np.float32(0), lanes)
-    for i in range(I):
+    for i in range(images):
         for h in range(H):
             for w in range(W):
                 pixel = ((i * H + h) * W + w) * C

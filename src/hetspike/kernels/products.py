@@ -10,35 +10,44 @@ What a row of a convolution's kernel covers is then one piece of the list:
 
 import numpy as np
 
-from hetspike.kernels.compiled import compiled
-from hetspike.kernels.vectors import equal_lanes, load, spread, store
+from hetspike.kernels.compiled import Array, compiled
+from hetspike.kernels.vectors import Lanes, equal_lanes, load, spread, store
 
 
 @compiled
-def list_active(x, starts, positions):
+def list_active(x: Array, starts: Array, positions: Array) -> None:
     """List what is not zero; `positions` has a place for every value, and one more."""
-    I, H, W, K = x.shape
+    images, H, W, K = x.shape
     x = x.ravel()
     n = 0
-    for row in range(I * H):
+    for row in range(images * H):
         for w in range(W):
             starts[row * W + w] = n
             first = (row * W + w) * K
             for k in range(K):
                 positions[n] = w * K + k
                 n += x[first + k] != 0
-    starts[I * H * W] = n
+    starts[images * H * W] = n
 
 
 @compiled
-def convolve(x, starts, positions, weight, stride, padding, y, lanes):
+def convolve(
+    x: Array,
+    starts: Array,
+    positions: Array,
+    weight: Array,
+    stride: int,
+    padding: int,
+    y: Array,
+    lanes: Lanes,
+) -> None:
     """Write y [I, OH, OW, N]; weight is [kernel, kernel * K, N]."""
     _, H, W, K = x.shape
     kernel, row_size, N = weight.shape
-    I, OH, OW, _ = y.shape
+    images, OH, OW, _ = y.shape
     x, weight, y = x.ravel(), weight.ravel(), y.ravel()
     m = 0
-    for i in range(I):
+    for i in range(images):
         for oh in range(OH):
             top = oh * stride - padding
             for ow in range(OW):
@@ -58,15 +67,24 @@ def convolve(x, starts, positions, weight, stride, padding, y, lanes):
 
 
 @compiled
-def weight_gradient(x, starts, positions, gy, stride, padding, gradient, lanes):
+def weight_gradient(
+    x: Array,
+    starts: Array,
+    positions: Array,
+    gy: Array,
+    stride: int,
+    padding: int,
+    gradient: Array,
+    lanes: Lanes,
+) -> None:
     """Add to the gradient [kernel, kernel * K, N] of the weight what comes from that of y."""
     _, H, W, K = x.shape
     kernel, row_size, N = gradient.shape
-    I, OH, OW, _ = gy.shape
+    images, OH, OW, _ = gy.shape
     x, gradient, gy = x.ravel(), gradient.ravel(), gy.ravel()
     for n in range(0, N, equal_lanes(lanes)):
         m = n
-        for i in range(I):
+        for i in range(images):
             for oh in range(OH):
                 top = oh * stride - padding
                 for ow in range(OW):

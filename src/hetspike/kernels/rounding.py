@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from hetspike.kernels.compiled import compiled
+from hetspike.kernels.compiled import Array, compiled
 
 
 @compiled
-def round_to_levels(weight, scale, levels, thresholds):
+def round_to_levels(weight: Array, scale: Array, levels: Array, thresholds: Array) -> Array:
     """Return w_q [C, N]. A magnitude at a threshold, between two levels, takes the lower one."""
     quantized = np.empty_like(weight)
     magnitude = np.empty(weight.shape[1], weight.dtype)
@@ -23,13 +23,15 @@ def round_to_levels(weight, scale, levels, thresholds):
 
 
 @compiled
-def _raise(magnitude, threshold, level, rounded):
+def _raise(magnitude: Array, threshold: float, level: float, rounded: Array) -> None:
     for n in range(magnitude.size):
         rounded[n] = level if magnitude[n] > threshold else rounded[n]
 
 
 @compiled
-def round_backward(gradient, weight, quantized, scale, top):
+def round_backward(
+    gradient: Array, weight: Array, quantized: Array, scale: Array, top: float
+) -> tuple[Array, Array]:
     """Return the gradients of weights [C, N] and scales [C]; `top` is the largest level.
 
     dw = g inside, 0 beyond the top      ds = sum of g (Q(w/s) - w/s inside)

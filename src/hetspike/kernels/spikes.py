@@ -62,10 +62,8 @@ class Spikes:
 
     @cached_property
     def images(self) -> Array:
-        """The values as images [I, H, W, C]; tokens are images of one pixel."""
-        *leading, channels = self.values.shape
-        pixels = leading[2:] if len(leading) == 4 else (1, 1)
-        return self.values.numpy().reshape(-1, *pixels, channels)
+        """The values as images [I, H, W, C]."""
+        return as_images(self.values)
 
     @cached_property
     def listed(self) -> tuple[Array, Array]:
@@ -74,6 +72,12 @@ class Spikes:
         positions = np.empty(self.images.size + 1, np.int32)
         products.list_active(self.images, starts, positions)
         return starts, positions
+
+
+def as_images(values: Tensor) -> Array:
+    """View [T, B, H, W, C] as images [I, H, W, C]; tokens [T, B, N, C] are images of one pixel."""
+    pixels = values.shape[2:4] if values.dim() == 5 else (1, 1)
+    return values.numpy().reshape(-1, *pixels, values.shape[-1])
 
 
 def given(frames: Tensor) -> Spikes:
@@ -161,7 +165,8 @@ class _Pool(Function):
         *leading, height, width, channels = values.shape
         pooled = values.new_empty(*leading, (height + 1) // 2, (width + 1) // 2, channels)
         taps = torch.empty_like(pooled)
-        pools.pool(*(each.flatten(0, 1).numpy().view("u8") for each in (values, pooled, taps)))
+        arrays = [as_images(each).view(np.uint64) for each in (values, pooled, taps)]
+        pools.pool(arrays[0], arrays[1], arrays[2])
         ctx.taps, ctx.shape = taps, values.shape
         return trace_of(pooled.shape), pooled
 
@@ -169,8 +174,8 @@ class _Pool(Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: None) -> tuple[Tensor, None]:
         gx = gradient.new_empty(ctx.shape)
-        images = (each.flatten(0, 1).numpy() for each in (gradient.contiguous(), ctx.taps, gx))
-        pools.pool_backward(*images, row_lanes(ctx.shape[-1]))
+        given, taps, found = map(as_images, (gradient.contiguous(), ctx.taps, gx))
+        pools.pool_backward(given, taps, found, row_lanes(ctx.shape[-1]))
         return gx, None
 
 
@@ -183,7 +188,7 @@ class Firing:
     def spikes(self, shape: Sequence[int]) -> Tensor:
         """Return spikes of that shape."""
         spikes = torch.empty(tuple(shape), dtype=torch.uint8)
-        leak, threshold, _ = self.neuron
+        leak, threshold, _ = map(np.float32, self.neuron)
         flat = spikes.numpy().reshape(self.y.shape)
         neurons.fire(self.y, self.affine, leak, threshold, flat, self.wide)
         return spikes
@@ -192,7 +197,9 @@ class Firing:
         """Return the gradient of x [T, N], and its sums [2, L]."""
         gx = np.empty_like(self.y)
         flat = gradient.contiguous().numpy().reshape(gx.shape)
-        sums = neurons.fire_backward(flat, self.y, self.affine, *self.neuron, gx, self.wide)
+        leak, threshold, alpha = map(np.float32, self.neuron)
+        arrays = flat, self.y, self.affine
+        sums = neurons.fire_backward(*arrays, leak, threshold, alpha, gx, self.wide)
         return gx, sums
 
 
@@ -215,10 +222,10 @@ class _Attend(Function):
         scale: float,
         neuron: Neuron,
     ) -> tuple[Tensor, Tensor]:
-        ctx.qkv = [each.flatten(0, 1).numpy() for each in values]
-        ctx.scale, ctx.lanes = scale, LANES[q.shape[-1] // heads]
+        ctx.qkv = tuple(each.flatten(0, 1).numpy() for each in values)
+        ctx.scale, ctx.lanes = np.float32(scale), LANES[q.shape[-1] // heads]
         y = np.empty(ctx.qkv[0].shape, np.float32)
-        attention.attend(*ctx.qkv, scale, y, ctx.lanes)
+        attention.attend(ctx.qkv, ctx.scale, y, ctx.lanes)
         y = y.reshape(q.shape[0], -1)
         period, wide = lanes(q.shape[-1], y.shape[1])
         identity = np.stack([np.ones(period, np.float32), np.zeros(period, np.float32)])
@@ -229,8 +236,7 @@ class _Attend(Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: None) -> tuple[Any, ...]:
         gx, _sums = ctx.firing.backward(gradient)
-        of_qkv = [torch.empty_like(gradient) for _ in ctx.qkv]
-        arrays = (each.numpy().reshape(ctx.qkv[0].shape) for each in of_qkv)
-        gx = gx.reshape(ctx.qkv[0].shape)
-        attention.attend_backward(gx, *ctx.qkv, ctx.scale, *arrays, ctx.lanes)
+        shape = ctx.qkv[0].shape
+        found = attention.attend_backward(gx.reshape(shape), ctx.qkv, ctx.scale, ctx.lanes)
+        of_qkv = (torch.from_numpy(each).view(gradient.shape) for each in found)
         return *of_qkv, None, None, None, None

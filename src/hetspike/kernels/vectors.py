@@ -21,7 +21,8 @@ from numba.extending import intrinsic, models, overload, register_model
 FLOAT, WORD, BYTE = ir.FloatType(), ir.IntType(32), ir.IntType(8)
 
 # tuples of n - 3 zeros for 2^n lanes: a constant that numba's dispatcher and cache take at no cost
-LANES = {8 << k: (0,) * k for k in range(4)}  # 8, 16, 32, 64
+Lanes = tuple[int, ...]
+LANES: dict[int, Lanes] = {8 << k: (0,) * k for k in range(4)}  # 8, 16, 32, 64
 
 
 class Vector(types.Type):
@@ -181,8 +182,8 @@ def _operation(build: Callable[[ir.IRBuilder, ir.Value, ir.Value], ir.Value], re
 def _define(symbol: Callable, build: Callable, result: str = "float") -> None:
     operation = _operation(build, result)
 
-    @overload(symbol)
-    def choose(left, right):
+    @overload(symbol, strict=False)
+    def choose(left: Any, right: Any) -> Any:
         if isinstance(left, Vector) or isinstance(right, Vector):
             return lambda left, right: operation(left, right)
         return None
@@ -196,15 +197,15 @@ _define(operator.ge, lambda builder, left, right: builder.fcmp_ordered(">=", lef
 _define(operator.eq, lambda builder, left, right: builder.fcmp_ordered("==", left, right), "bit")
 
 
-@overload(abs)
-def absolute(x):
+@overload(abs, strict=False)
+def absolute(x: Any) -> Any:
     if isinstance(x, Vector):
         return lambda x: where(x >= np.float32(0), x, np.float32(0) - x)
     return None
 
 
-@overload(min)
-def minimum(x, most):
+@overload(min, strict=False)
+def minimum(x: Any, most: Any) -> Any:
     if isinstance(x, Vector):
         return lambda x, most: where(x >= most, x * np.float32(0) + most, x)
     return None

@@ -22,7 +22,15 @@ from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, nn
 
 from hetspike.networks import Architecture
-from hetspike.networks.spiking import Firing, MaxPool, attend, mean_of_tokens, spikes_of, tokens
+from hetspike.networks.spiking import (
+    Activity,
+    Firing,
+    MaxPool,
+    attend,
+    mean_of_tokens,
+    spikes_of,
+    tokens,
+)
 
 ATTENTION_SCALE = 0.25
 ATTENTION_THRESHOLD = 0.5
@@ -75,7 +83,7 @@ class PatchSplitting(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.position = conv_bn_lif(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Activity) -> Activity:
         x = self.stages(x)
         x = x + self.position(x)
         return tokens(x)  # [T, B, D, H, W] -> [T, B, D, N]
@@ -93,7 +101,7 @@ class SpikingSelfAttention(nn.Module):
         self.attention_lif = lif(ATTENTION_THRESHOLD)
         self.projection = token_bn_lif(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Activity) -> Activity:
         q, k, v = (each(x) for each in (self.q, self.k, self.v))
         return self.projection(attend(q, k, v, self.heads, ATTENTION_SCALE, self.attention_lif))
 
@@ -107,7 +115,7 @@ class Block(nn.Module):
         self.fc1 = token_bn_lif(width, width * mlp_ratio)
         self.fc2 = token_bn_lif(width * mlp_ratio, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Activity) -> Activity:
         x = x + self.attention(x)
         return x + self.fc2(self.fc1(x))
 

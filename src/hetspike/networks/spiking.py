@@ -9,7 +9,7 @@ Names in a state_dict do not depend on it.
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
@@ -63,17 +63,15 @@ class Firing(nn.Sequential):
     def forward(self, x: Activity) -> Activity:
         if not isinstance(x, Spikes):
             return super().forward(x)
-        synapses, norm, lif = self
+        synapses, norm, lif = cast(tuple[Any, Any, Any], tuple(self))
         if reason := _unknown_layer(synapses) or _unknown_norm(norm, x) or _unknown_neuron(lif):
             return _by_itself(super().forward, reason, x)
         statistics = layers.Norm(
             *(norm.running_mean, norm.running_var, norm.num_batches_tracked),
             *(norm.momentum, norm.eps, norm.training),
         )
-        return layers.fire(
-            *(x, synapses.weight, synapses.stride[0], synapses.padding[0]),
-            *(norm.weight, norm.bias, statistics, _neuron(lif)),
-        )
+        weights = synapses.weight, synapses.stride[0], synapses.padding[0]
+        return layers.fire(x, *weights, norm.weight, norm.bias, statistics, _neuron(lif))
 
 
 class MaxPool(layer.MaxPool2d):
@@ -102,8 +100,8 @@ def attend(
         met = v @ attention.transpose(-2, -1) * scale  # [T, B, h, D/h, N]
         return lif(met.flatten(2, 3))
 
-    if not isinstance(q, Spikes):
-        return by_modules(q, k, v)
+    if isinstance(q, Tensor) or isinstance(k, Tensor) or isinstance(v, Tensor):
+        return by_modules(*cast(tuple[Tensor, Tensor, Tensor], (q, k, v)))
     if reason := _unknown_neuron(lif):
         return _by_itself(by_modules, reason, q, k, v)
     if q.values.shape[-1] // heads not in LANES:
@@ -129,7 +127,7 @@ def _by_itself(
     return spikes.entered(forward(*(each.tensor() for each in given)), like)
 
 
-def _unknown_layer(synapses: nn.Module) -> str | None:
+def _unknown_layer(synapses: Any) -> str | None:
     """Name what the kernels do not know of a layer."""
     kind = type_before_parametrizations(synapses)
     if kind is layer.Conv1d:

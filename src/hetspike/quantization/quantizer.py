@@ -101,8 +101,9 @@ class _Rounded(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         weight, quantized, scale = ctx.saved_tensors
-        rows = (each.flatten(1).numpy() for each in (gradient, weight, quantized))
-        of_weight, of_scale = map(torch.from_numpy, round_backward(*rows, scale.numpy(), ctx.top))
+        given, rows, rounded = (x.flatten(1).numpy() for x in (gradient, weight, quantized))
+        found = round_backward(given, rows, rounded, scale.numpy(), ctx.top)
+        of_weight, of_scale = map(torch.from_numpy, found)
         return of_weight.view(weight.shape), of_scale * scale * ctx.factor, None
 
 

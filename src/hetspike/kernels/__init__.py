@@ -1,0 +1,1 @@
+"""Kernels for CPUs: what spiking networks compute, as compiled loops over arrays."""
