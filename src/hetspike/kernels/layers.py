@@ -116,12 +116,12 @@ class _Synapses:
         """Return the gradient of x from that of y."""
         if self.weight.dim() == 3:
             return gy @ self.weight.squeeze(2)
-        if self.stride > 1:
+        padding = self.weight.shape[-1] - 1 - self.padding
+        if self.stride > 1 or padding < 0:
             return self._dense_gradients(gy)[0].permute(0, 2, 3, 1).reshape(self.x.values.shape)
         # a convolution with the weights turned around
         turned = self.weight.flip(2, 3).transpose(0, 1)
         turned = turned.contiguous(memory_format=torch.channels_last)
-        padding = self.weight.shape[-1] - 1 - self.padding
         found = conv2d(gy.flatten(0, 1).permute(0, 3, 1, 2), turned, padding=padding)
         return found.permute(0, 2, 3, 1).contiguous().view(self.x.values.shape)
 

@@ -100,7 +100,7 @@ def attend(
         met = v @ attention.transpose(-2, -1) * scale  # [T, B, h, D/h, N]
         return lif(met.flatten(2, 3))
 
-    if isinstance(q, Tensor) or isinstance(k, Tensor) or isinstance(v, Tensor):
+    if not (isinstance(q, Spikes) and isinstance(k, Spikes) and isinstance(v, Spikes)):
         return by_modules(*cast(tuple[Tensor, Tensor, Tensor], (q, k, v)))
     if reason := _unknown_neuron(lif):
         return _by_itself(by_modules, reason, q, k, v)
