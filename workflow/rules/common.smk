@@ -20,6 +20,7 @@ from hetspike.data.events import DATASETS as KNOWN_DATASETS
 from hetspike.data.events import catalogue
 from hetspike.atomic import ending, intact
 from hetspike.names import FLOAT, labelled, protocol_of, search_of
+from hetspike.results import present
 from hetspike.study.study import parse_study
 
 # One thread a job and parallelism between jobs: results do not depend on --cores.
@@ -107,9 +108,9 @@ CELLS = {cell.name: cell for cell in STUDY.cells}
 SEARCHED = [cell.name for cell in STUDY.cells if cell.searched and not cell.distilled]
 BASE_SEARCHES = [row for row in STUDY.searches if search_of(row, STUDY.searches) == (row, "")]
 TABLES = [
-    *("results", "comparison", "significance", "sizes", "energy", "order", "integer"),
-    *("energy-claims", "datasets", "claims"),
-    *(["ablations"] if any(cell.against for cell in STUDY.cells) else []),
+    name
+    for name in present.MODULES
+    if name != "ablations" or any(cell.against for cell in STUDY.cells)
 ]
 SPLITS = ["train", "validation", "test"]
 

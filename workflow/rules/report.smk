@@ -22,9 +22,11 @@ rule tables:
             cell=SEARCHED,
         ),
     output:
-        expand(RESULTS / "tables/{table}.{form}", table=TABLES, form=["csv", "md", "tex"]),
-        RESULTS / "tables/summary.md",
-        RESULTS / "tables/summary.tex",
+        expand(RESULTS / "tables/{table}.{form}", table=TABLES, form=["md", "tex"]),
+        expand(
+            RESULTS / "tables/{table}.csv",
+            table=[each for each in TABLES if each != present.SUMMARY],
+        ),
         layers=RESULTS / "tables/layers.csv",
         events=RESULTS / "tables/events.csv",
         metrics=RESULTS / "metrics.json",
@@ -92,7 +94,7 @@ rule samples:
 rule report:
     input:
         code=code("workflow/scripts/write_report.py"),
-        tables=expand(RESULTS / "tables/{table}.md", table=["summary", *TABLES]),
+        tables=expand(RESULTS / "tables/{table}.md", table=TABLES),
         figures=[
             path
             for path in [*rules.figures.output, *expand(rules.samples.output, dataset=DATASETS)]

@@ -8,21 +8,12 @@ from reading import read_json, read_table
 from hetspike.documents import read
 from hetspike.inspection.effort import training_passes
 from hetspike.names import FLOAT_TUNED
-from hetspike.results.claims import claims_table, energy_claims_table, paper_table, parse_claims
-from hetspike.results.comparison import ablation_table, comparison_table
-from hetspike.results.cost_tables import (
-    by_network,
-    energy_table,
-    integer_table,
-    layer_table,
-    mean_and_range,
-    order_table,
-    size_table,
-)
-from hetspike.results.present import TABLES
+from hetspike.results.claims import claims_table, paper_table, parse_claims
+from hetspike.results.cost_tables import by_network, layer_table, mean_and_range
+from hetspike.results.present import SUMMARY, load
+from hetspike.results.present.columns import Measured
 from hetspike.results.present.forms import to_csv, to_latex, to_markdown
-from hetspike.results.statistics import significance_table
-from hetspike.results.tables import dataset_table, describe_datasets, metrics, results_table
+from hetspike.results.tables import describe_datasets, metrics, results_table
 
 with job(snakemake) as say:
     claims = parse_claims(read(snakemake.input.claims), snakemake.input.claims)
@@ -51,29 +42,28 @@ with job(snakemake) as say:
     results = results_table(predictions, spent, cells, paper)
     described = describe_datasets(events, snakemake.params.steps, paper)
     verdicts = claims_table(claims, results)
-    made = {
-        "results": results,
-        "summary": results,
-        "comparison": comparison_table(predictions, layers, cells, efforts, reference=FLOAT_TUNED),
-        "significance": significance_table(predictions, cells, reference=FLOAT_TUNED),
-        "ablations": ablation_table(predictions, cells),
-        "sizes": size_table(spent),
-        "energy": energy_table(spent),
-        "order": order_table(spent, cells),
-        "integer": integer_table(layers, networks),
-        "datasets": dataset_table(described, predictions),
-        "energy-claims": energy_claims_table(claims, verdicts),
-        "claims": verdicts,
-    }
+    measured = Measured(
+        predictions=predictions,
+        layers=layers,
+        networks=networks,
+        cells=cells,
+        efforts=efforts,
+        described=described,
+        spent=spent,
+        results=results,
+        claims=claims,
+        verdicts=verdicts,
+    )
 
     def named(table):
         """Datasets with their protocol: claims and the paper's numbers know them without."""
         return table.replace({"dataset": snakemake.params.labels})
 
-    for name in (*snakemake.params.tables, "summary"):
-        base, table = f"{snakemake.params.folder}/{name}", named(made[name])
-        shown, caption = TABLES[name].shown(table), TABLES[name].caption(table)
-        if name != "summary":  # the results once more, for people alone
+    for name in snakemake.params.tables:
+        base, form = f"{snakemake.params.folder}/{name}", load(name)
+        table = named(form.rows(measured))
+        shown, caption = form.shown(table), form.caption(table)
+        if name != SUMMARY:
             write_text(f"{base}.csv", to_csv(table))
         write_text(f"{base}.md", to_markdown(shown, caption))
         write_text(f"{base}.tex", to_latex(shown, caption, f"tab:{name}"))

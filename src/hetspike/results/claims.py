@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from hetspike.settings import Settings, checked
 from hetspike.errors import UserError
 from hetspike.names import FLOAT_TUNED, INT8, INT8_VIEWS, VIEWS
-from hetspike.results.present.notation import with_spread
+from hetspike.results.notation import with_spread
 from hetspike.results.tables import MEASURES
 
 Verdict = Literal["supported", "not supported", "inconclusive", "not run"]
