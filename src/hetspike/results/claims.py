@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import Field, model_validator
 
-from hetspike.settings import Settings, checked
 from hetspike.errors import UserError
 from hetspike.names import FLOAT_TUNED, INT8, INT8_VIEWS, VIEWS
 from hetspike.results.notation import with_spread
 from hetspike.results.tables import MEASURES
+from hetspike.settings import Settings, checked
 
 Verdict = Literal["supported", "not supported", "inconclusive", "not run"]
 # what a budget of bits settles by itself, whichever layers get them
@@ -108,7 +108,7 @@ def parse_claims(document: Any, source: str) -> Claims:
 
 
 def paper_table(claims: Claims) -> pd.DataFrame:
-    """The paper's numbers as `results.tables.results_table` takes them, one row per dataset of ours."""
+    """The paper's numbers as `tables.results_table` takes them, one row per dataset of ours."""
     rows = [
         (dataset, result.cell, result.dataset, result.accuracy, result.energy)
         for result in claims.paper
@@ -141,7 +141,7 @@ def verdict(claim: Claim, measured: tuple[float, float] | None, *, learnt: bool 
 def claims_table(claims: Claims, results: pd.DataFrame) -> pd.DataFrame:
     """One row per claim and dataset: what was measured, expected, on what basis, and the verdict.
 
-    results: `results.tables.results_table`. The reference of a dataset has learnt where the interval of its
+    results: `tables.results_table`. The reference of a dataset has learnt where the interval of its
     accuracy lies above chance. Raises UserError where a row lacks the measure, as the reference
     lacks a drop from itself.
     """

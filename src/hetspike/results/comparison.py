@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hetspike.quantization.levels import BINARY
 from hetspike.cost.sizes import effective_bits
+from hetspike.quantization.levels import BINARY
 from hetspike.results.statistics import correctness, means_with_intervals
 
 COMPARISON_COLUMNS = (

@@ -2,7 +2,7 @@
 
 All are made from two tables that the evaluation writes:
 
-    layers     dataset, cell, seed and the columns of `cost.operations.Operation`, a row per operation
+    layers     dataset, cell, seed and the columns of `cost.operations.Operation`, a row each
     networks   dataset, cell, seed, packed_bytes; agreement and integer_accuracy, fractions of the
                test recordings, where the network runs on integers
 
@@ -15,9 +15,9 @@ from itertools import groupby
 import pandas as pd
 
 from hetspike.cost.energy import ENERGY_VIEWS, as_int8, energies, operations_of
-from hetspike.quantization.levels import SCHEMES, Arithmetic
-from hetspike.names import INT8, INT8_VIEWS
 from hetspike.cost.sizes import compression, effective_bits, mac_bits, model_bits, stored_bits
+from hetspike.names import INT8, INT8_VIEWS
+from hetspike.quantization.levels import SCHEMES, Arithmetic
 
 SIZES = {
     "effective_bits": effective_bits,

@@ -12,8 +12,8 @@ from typing import Annotated, Any, NamedTuple
 import pandas as pd
 from pydantic import Field
 
-from hetspike.settings import Settings
 from hetspike.errors import UserError
+from hetspike.settings import Settings
 
 
 class Tolerance(Settings):

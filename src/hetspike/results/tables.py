@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from hetspike.results.cost_tables import INT8_RATIOS, RATIOS
-from hetspike.training.history import selected
 from hetspike.names import FLOAT, FLOAT_TUNED, LINEAR
+from hetspike.results.cost_tables import INT8_RATIOS, RATIOS
 from hetspike.results.statistics import accuracies
+from hetspike.training.history import selected
 
 
 class Notation(NamedTuple):
@@ -88,8 +88,8 @@ def epoch_table(epochs: pd.DataFrame) -> pd.DataFrame:
     epochs  dataset, seed, test_accuracy and the fields of `training.history.Epoch`
 
     last is the study's own way; it and last_ten (their mean) choose nothing, selected is that of
-    `training.history.selected`, and best takes the test split itself. optimism is best minus last, its least
-    and most a seed's.
+    `training.history.selected`, and best takes the test split itself. optimism is best minus last,
+    its least and most a seed's.
     """
     rows = []
     for (dataset, seed), run in epochs.groupby(["dataset", "seed"], sort=False):

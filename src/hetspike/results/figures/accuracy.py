@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from hetspike.results.figures.style import STYLES, Style, family_of, style_of, titled
-from hetspike.quantization.levels import BINARY, SCHEMES
 from hetspike.names import DISTILLED, FLOAT_TUNED, is_stand_in
+from hetspike.quantization.levels import BINARY, SCHEMES
+from hetspike.results.figures.style import STYLES, Style, family_of, style_of, titled
 from hetspike.results.spacing import moved_apart
 
 BAND = 0.08  # opacity
@@ -154,8 +154,8 @@ def _accuracy_legend(
 def accuracy_against_bits(results: pd.DataFrame) -> Figure:
     """Test accuracy of one dataset's quantized cells against their effective bits.
 
-    results: one dataset's rows of `results.tables.results_table`. Bars run from accuracy_low to _high; the
-    band is the reference's, the cross is the paper's.
+    results: one dataset's rows of `results.tables.results_table`. Bars run from accuracy_low to
+    _high; the band is the reference's, the cross is the paper's.
     Distilled cells are left out, and searches among other candidates,
     except for those with binary, which go on where the search without it stops.
     """

@@ -5,8 +5,8 @@ from textwrap import fill
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hetspike.results.figures.style import style_of, titled
 from hetspike.names import FLOAT_TUNED, INT8, INT8_VIEWS, VIEWS
+from hetspike.results.figures.style import style_of, titled
 
 # columns of panels: a measure of `results.cost_tables.energy_table`, and its heading
 PANELS = {f"energy_{view}": heading for view, heading in VIEWS.items()} | {

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from hetspike.results.figures.style import STYLES, Style, family_of, style_of, titled
-from hetspike.quantization.levels import BINARY
 from hetspike.names import FLOAT, FLOAT_TUNED
+from hetspike.quantization.levels import BINARY
+from hetspike.results.figures.style import STYLES, Style, family_of, style_of, titled
 
 CELL_WIDTH, CELL_HEIGHT = 0.17, 0.15  # inches, of a layer in a network
 BLOCK_GAP = 0.6  # between the networks of two budgets, in rows

@@ -7,8 +7,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from hetspike.data.events.recordings import OnDemand, Recordings
-from hetspike.results.figures.style import titled
 from hetspike.data.frames import event_counts
+from hetspike.results.figures.style import titled
 
 BRIGHTER, DARKER = "#DDAA33", "#004488"  # light and dark: told apart in grey as well
 SLICES = 6

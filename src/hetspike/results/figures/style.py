@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from hetspike.quantization.levels import SCHEMES
 from hetspike.names import is_stand_in, search_of
+from hetspike.quantization.levels import SCHEMES
 
 
 class Style(NamedTuple):

@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from hetspike.names import FLOAT
 from hetspike.results.figures.style import Style, style_of, titled
 from hetspike.training.history import selected
-from hetspike.names import FLOAT
 
 COLUMNS = 4  # of panels
 PANEL_WIDTH, PANEL_HEIGHT = 2.1, 1.55  # inches
@@ -75,7 +75,8 @@ def _training_legend(figure: Figure, seeds: list[int]) -> None:
 def training_curves(histories: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     """Training of one dataset's networks: float from scratch above, what starts from it below.
 
-    histories  the fields of `training.history.Epoch`, cell, dataset, seed (one row per epoch of a network)
+    histories  the fields of `training.history.Epoch`, cell, dataset, seed: a row per epoch of a
+               network
     cells      cell, method
     """
     (dataset,) = histories["dataset"].unique()
