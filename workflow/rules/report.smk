@@ -27,6 +27,7 @@ rule tables:
             RESULTS / "tables/{table}.csv",
             table=[each for each in TABLES if each != present.SUMMARY],
         ),
+        shown=RESULTS / "tables/shown.json",
         layers=RESULTS / "tables/layers.csv",
         events=RESULTS / "tables/events.csv",
         metrics=RESULTS / "metrics.json",
@@ -94,7 +95,7 @@ rule samples:
 rule report:
     input:
         code=code("workflow/scripts/write_report.py"),
-        tables=expand(RESULTS / "tables/{table}.md", table=TABLES),
+        tables=rules.tables.output.shown,
         figures=[
             path
             for path in [*rules.figures.output, *expand(rules.samples.output, dataset=DATASETS)]

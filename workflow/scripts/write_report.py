@@ -14,12 +14,12 @@ from typing import Any
 import torch
 import yaml
 from jobs import job, seconds_of, write_text
-from reading import read_text
+from reading import read_json
 
 from hetspike.atomic import intact
 from hetspike.errors import UserError
 from hetspike.results.flow import Edge, drawing
-from hetspike.results.report import Content, page, read_table
+from hetspike.results.report import Content, Table, page
 
 PACKAGES = (
     *("hetspike", "torch", "spikingjelly", "tonic", "numpy", "scipy", "pandas", "scikit-learn"),
@@ -63,11 +63,11 @@ def machine() -> dict[str, str]:
 
 
 with job(snakemake) as say:
-    tables, figures = (map(Path, snakemake.input[kind]) for kind in ("tables", "figures"))
+    tables = read_json(snakemake.input.tables)
     content = Content(
         study=snakemake.params.study,
-        tables={path.stem: read_table(read_text(str(path))) for path in tables},
-        figures={path.stem: intact(path) for path in figures},
+        tables={name: Table(**table) for name, table in tables.items()},
+        figures={path.stem: intact(path) for path in map(Path, snakemake.input.figures)},
         workflow=drawing(rule_edges()),
         configuration=as_yaml(snakemake.config),
         software={"Python": platform.python_version()} | {name: version(name) for name in PACKAGES},

@@ -12,7 +12,7 @@ from hetspike.results.claims import claims_table, paper_table, parse_claims
 from hetspike.results.cost_tables import by_network, layer_table, mean_and_range
 from hetspike.results.present import SUMMARY, load
 from hetspike.results.present.columns import Measured
-from hetspike.results.present.forms import to_csv, to_latex, to_markdown
+from hetspike.results.present.forms import to_csv, to_data, to_latex, to_markdown
 from hetspike.results.tables import describe_datasets, metrics, results_table
 
 with job(snakemake) as say:
@@ -59,14 +59,17 @@ with job(snakemake) as say:
         """Datasets with their protocol: claims and the paper's numbers know them without."""
         return table.replace({"dataset": snakemake.params.labels})
 
+    pages = {}
     for name in snakemake.params.tables:
         base, form = f"{snakemake.params.folder}/{name}", load(name)
         table = named(form.rows(measured))
         shown, caption = form.shown(table), form.caption(table)
+        pages[name] = to_data(shown, caption)
         if name != SUMMARY:
             write_text(f"{base}.csv", to_csv(table))
         write_text(f"{base}.md", to_markdown(shown, caption))
         write_text(f"{base}.tex", to_latex(shown, caption, f"tab:{name}"))
+    write_json(snakemake.output.shown, pages)
     write_text(snakemake.output.layers, to_csv(named(layers)))
     write_text(snakemake.output.events, to_csv(named(events)))
     write_json(snakemake.output.metrics, metrics(named(results)))

@@ -88,15 +88,6 @@ class Content(NamedTuple):
     seconds: dict[str, list[float]]
 
 
-def read_table(markdown: str) -> Table:
-    """The table that `results.present.to_markdown` wrote."""
-    caption, grid = markdown.split("\n\n", 1)
-    headings, _, *rows = [
-        [cell.strip() for cell in line[1:-1].split("|")] for line in grid.splitlines()
-    ]
-    return Table(caption, headings, rows)
-
-
 def titled(name: str) -> str:
     """A name of files as a heading.
 
