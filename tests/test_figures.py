@@ -13,7 +13,7 @@ from hetspike.data.events.recordings import EVENT, Recordings
 from hetspike.names import INT8_VIEWS, VIEWS, search_of
 from hetspike.networks.spikformer import layer_names
 from hetspike.quantization.levels import SCHEMES
-from hetspike.results.figures.accuracy import GAP, accuracy_against_bits
+from hetspike.results.figures.accuracy import GAP, accuracy_against_bits, moved_apart
 from hetspike.results.figures.energy import PANELS, energy_views
 from hetspike.results.figures.layers import assignments, spike_rates
 from hetspike.results.figures.samples import (
@@ -25,7 +25,6 @@ from hetspike.results.figures.samples import (
 )
 from hetspike.results.figures.style import OTHERS, STYLES, rendered, style_of
 from hetspike.results.figures.training import selected_epochs, training_curves
-from hetspike.results.spacing import moved_apart
 from hetspike.search import SEARCHES
 
 ROWS = (  # cell, method, setting, accuracy [%], effective bits
