@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from test_fetch import Server, pin, serving, with_dvc
+from test_fetch import Server, pin, serving
 from test_formats import Event, aedat2, aedat3, aedat3_packet, aedat4, npy
 from test_readers import LABELS as HEADER
 from test_readers import shuffled, tarred, zipped
@@ -208,7 +208,10 @@ def run_recorded(project: Path) -> Path:
 def recorded(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A project whose study of recordings ran from nothing. Copy it before you change it."""
     return once_for_all(
-        tmp_path_factory, worker_id, "recorded", lambda folder: run_recorded(with_dvc(folder))
+        tmp_path_factory,
+        worker_id,
+        "recorded",
+        lambda folder: run_recorded(copy_project(ROOT, folder)),
     )
 
 
@@ -302,7 +305,7 @@ def test_a_second_run_has_nothing_to_do_with_the_archives_or_without(recorded, t
         recorded,
         tmp_path / "moved",
         *PROJECT,
-        *("data", "results", "study.yaml", ".dvc", ".dvcignore", ".snakemake"),
+        *("data", "results", "study.yaml", ".snakemake"),
     )
     before = results(moved)
     run = ("--cores", "1", "--configfile", "study.yaml")
@@ -319,7 +322,7 @@ def test_an_archive_is_read_again_when_it_changed_and_not_when_its_date_did(reco
         recorded,
         tmp_path / "moved",
         *PROJECT,
-        *("data", "results", "study.yaml", ".dvc", ".dvcignore", ".snakemake"),
+        *("data", "results", "study.yaml", ".snakemake"),
     )
     # of these sizes Snakemake compares contents, of real archives dates alone
     as_large = ("--dry-run", "--configfile", "study.yaml", "--max-checksum-file-size", "1")
@@ -350,7 +353,7 @@ def test_real_recordings_go_all_the_way(recorded):
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project that has not run yet."""
-    return with_dvc(tmp_path / "project")
+    return copy_project(ROOT, tmp_path / "project")
 
 
 def test_the_other_archives_of_the_same_datasets_become_frames(project):
