@@ -252,7 +252,7 @@ def test_every_method_and_scheme_has_its_own_colour_and_marker():
 
 
 def test_a_search_among_other_candidates_has_its_searchs_colour():
-    methods = ["pot", "fisher", "pot-log", "fisher-binary", "own-binary", "own", "next"]
+    methods = ["pot", "fisher", "apot", "fisher-binary", "own-binary", "own", "next"]
     assert style_of("fisher-binary", methods) == STYLES["fisher"]
     assert style_of("own-binary", methods) == style_of("own", methods) == ("own", *OTHERS[0])
     assert style_of("next", methods) == ("next", *OTHERS[1])

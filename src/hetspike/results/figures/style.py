@@ -29,7 +29,6 @@ STYLES = {
     "binary": Style("binary", "#CC79A7", "h"),
     "uniform": Style("uniform", "#0072B2", "o"),
     "pot": Style("power of two", "#E69F00", "s"),
-    "pot-log": Style("power of two, log rounding", "#882255", "<"),
     "apot": Style("additive power of two", "#F0E442", "p"),
     # searches
     "fisher": Style("fisher: mixed, by Fisher information", "#009E73", "^"),
