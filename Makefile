@@ -45,7 +45,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/search_cost.py config/search.yaml
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/search_cost.py config/stand-ins.yaml config/search.yaml
 
 # When results are meant to have moved: those of the smoke study, and of the default study where it
 # ran, become the ones that `make drift` compares with and that README.md and docs/ show.

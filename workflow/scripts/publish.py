@@ -36,8 +36,8 @@ PAGES = {
     "search": Page(
         "SEARCH.md",
         "Every search at every budget, what each part adds, and single schemes at every width. "
-        "Written by `make publish` from what `snakemake --cores 2 --configfile config/search.yaml` "
-        "computed; not edited by hand.",
+        "Written by `make publish` from what `snakemake --cores 2 --configfile "
+        "config/stand-ins.yaml config/search.yaml` computed; not edited by hand.",
         ("comparison", "ablations", "results", "sizes", "energy", "integer"),
         ("accuracy-*", "assignments-*", "energy"),
     ),
@@ -45,7 +45,8 @@ PAGES = {
         "FIVE_SEEDS.md",
         "Searches at 3.14 and 2.5 bits under two seeds more than the default study has, which were "
         "added after its results had been read. Written by `make publish` from what `snakemake "
-        "--cores 2 --configfile config/five-seeds.yaml` computed; not edited by hand.",
+        "--cores 2 --configfile config/stand-ins.yaml config/five-seeds.yaml` computed; not edited "
+        "by hand.",
         ("comparison", "results"),
         ("accuracy-*",),
     ),
