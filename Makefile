@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A study starts some 150 Python processes: without bytecode their imports alone take minutes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce smoke drift test reliability lint bench publish lock setup
+.PHONY: reproduce smoke drift test reliability lint bench docs publish lock setup
 
 reproduce: $(READY)
 	$(BIN)/snakemake --cores all
@@ -47,6 +47,10 @@ lint: $(READY)
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/search_cost.py config/stand-ins.yaml config/search.yaml
 
+# README.md, docs/ and the docstrings as pages to search, which open from the disk: site/index.html.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 # When results are meant to have moved: those of the smoke study, and of the default study where it
 # ran, become the ones that `make drift` compares with and that README.md and docs/ show.
 publish: smoke
@@ -73,4 +77,4 @@ $(BIN)/uv:
 lock: $(BIN)/uv
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV_PIP) compile --quiet --universal --python-version 3.11 \
 		--no-annotate --no-emit-index-url --no-emit-find-links $(FIND_LINKS) \
-		pyproject.toml --group dev --output-file requirements.lock
+		pyproject.toml --all-extras --group dev --group docs --output-file requirements.lock

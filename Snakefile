@@ -32,7 +32,8 @@ rule all:
         rules.report.output,
 
 
-if DRY_RUN:
+# Snakemake has no handler for the end of a dry run.
+if workflow.output_settings.dryrun:
     atexit.register(show_estimate)
 
 

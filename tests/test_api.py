@@ -103,7 +103,7 @@ def test_no_public_name_is_that_of_a_module(name):
 def test_defaults_are_those_of_the_default_study():
     study = shipped("default")
     assert {scheme: list(widths) for scheme, widths in CANDIDATES.items()} == study["candidates"]
-    assert SETTINGS["fisher"].model_dump() == study["searches"]["fisher"]["settings"]
+    assert SETTINGS[SEARCHES["fisher"]].model_dump() == study["searches"]["fisher"]["settings"]
 
 
 @pytest.mark.parametrize("method", ["random", "sensitivity", "fisher"])
@@ -326,5 +326,5 @@ def test_integers_are_for_our_spikformer_alone():
     samples = recordings(4)
     quantized = quantize(Resetting(), {"0": Choice("pot", 3), "3": Choice("pot", 3)})
     data = pack(quantized, samples.batch(torch.arange(4))[0])
-    with pytest.raises(UserError, match="does not hold a Spikformer of hetspike"):
+    with pytest.raises(UserError, match="does not hold a network that hetspike builds"):
         run(data, samples.frames)

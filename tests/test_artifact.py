@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from test_cli import hetspike
-from test_repository import of_current_results, published
+from test_repository import published
 from test_verdicts import CLAIMS, rows_of
 from test_workflow import PROJECT, copy_project, output_of
 
@@ -69,7 +69,6 @@ def test_scripts_and_linked_files_exist():
     assert [path for path in links if not (ROOT / "docs" / path).is_file()] == []
 
 
-@of_current_results
 def test_every_claim_has_its_expected_verdict():
     table = rows_of(published("reproduce")["results/default/tables/claims.csv"].decode())
     expected = {

@@ -97,7 +97,7 @@ def test_a_skeleton_has_the_size_that_it_is_told():
 def test_a_packed_module_of_another_kind_is_refused(about):
     model = quantize(nn.Sequential(nn.Conv2d(2, 3, 1)), {"0": Choice("uniform", 3)})
     data = pack(model, torch.ones(1, 2, 2, 2), **about)
-    assert "does not hold a Spikformer" in told(load_packed, data)
+    assert "does not hold a network that hetspike builds" in told(load_packed, data)
 
 
 def test_a_trained_network_is_no_packed_one_nor_the_reverse():

@@ -86,7 +86,7 @@ def test_inspect_by_hand(shipped):
     done = hetspike("inspect", "net", cwd=shipped)
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert "classes: 3" in done.stdout and f"network: {json.dumps(SIZE)}" in done.stdout
+    assert "classes: 3" in done.stdout and f"network: {json.dumps(NETWORK)}" in done.stdout
     # 2 channels of 2x3x3 weights: 36 of 3 bits are 14 bytes, two scales and biases 8
     assert ["patch.stages.0.0", "uniform", "3", "36", "4", "22"] in lines
     # 48 weights of 4 bits are 24 bytes, three scales and biases 12

@@ -395,7 +395,7 @@ DOCUMENTS: dict[str, tuple[str | bytes, str]] = {
     "NaN in JSON": (JSON.replace('"learning_rate": 0.01', '"learning_rate": NaN'), "learning_rate"),
     "an unfinished object": (JSON[:-1], "study.yaml: line 1"),
     "an unfinished text": (GOOD + 'x: "', "study.yaml: line"),
-    "half of it": (GOOD[: len(GOOD) // 2 - 3], "study.yaml: line"),
+    "half of it": (GOOD[: GOOD.index("warmup_epochs") + 3], "study.yaml: line"),
     "a colon too many": (GOOD + "x: y: z\n", "mapping values are not allowed"),
     "a later version": ("%YAML 3.0\n---\n" + GOOD, "incompatible YAML"),
     "an object of Python": ("study: !!python/object/apply:os.getcwd []", "constructor for the tag"),

@@ -22,6 +22,7 @@ from hetspike.errors import UserError
 from hetspike.packed.checkpoint import load_trained
 from hetspike.packed.packing import load_packed
 from hetspike.training.history import Epoch
+from hetspike.training.resume import read_state
 
 __all__ = ["finished", "moved"]  # fixtures
 
@@ -36,7 +37,7 @@ def scripts() -> Iterator[SimpleNamespace]:
     """The modules of workflow/scripts that read."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "workflow/scripts")
-        names = ("reading", "framed", "splits", "training")
+        names = ("reading", "framed", "splits")
         yield SimpleNamespace(**{name: __import__(name) for name in names})
 
 
@@ -158,7 +159,7 @@ def kinds(scripts: SimpleNamespace) -> dict[str, tuple[str | bytes, Callable[[st
         "events.csv": (f"frames/{DATASET}/events.csv", read.read_table),
         "trained network": (network, from_bytes(load_trained)),
         "packed network": (packed, from_bytes(load_packed)),
-        "state of a training": (state_of_a_training(), lambda p: scripts.training._state(Path(p))),
+        "state of a training": (state_of_a_training(), lambda path: read_state(Path(path))),
         "history": (
             f"networks/{DATASET}/0/uniform-2.csv",
             lambda path: read.read_table(path, Epoch._fields),

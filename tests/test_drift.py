@@ -17,7 +17,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from test_repository import of_current_results, published
+from test_repository import published
 from test_workflow import ROOT, copy_project
 
 from hetspike.atomic import sealed
@@ -144,7 +144,6 @@ def test_metrics_are_a_table_too():
     assert pd.isna(table["drop"][0]) and table["drop"][1] == 4.0
 
 
-@of_current_results
 def test_every_tolerance_is_of_something_published():
     measures = {
         name
@@ -167,7 +166,6 @@ SAME_EVERYWHERE = {
 }
 
 
-@of_current_results
 def test_what_has_no_tolerance_is_the_same_on_every_machine():
     columns = {
         (Path(path).stem, column)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from hetspike.data.samples import Samples
-from hetspike.inspection.effort import Effort, training_passes
+from hetspike.inspection.effort import Effort
 from hetspike.inspection.inference import logits_of
 from hetspike.quantization.quantizer import Choice, freeze, quantize
 from hetspike.settings import Distillation, Recipe
@@ -77,13 +77,13 @@ def test_what_is_not_watched_does_not_count():
 
 def test_training_passes_by_hand():
     # 10 and 6 recordings in each of two epochs
-    assert training_passes(RECIPE, 10, 6) == 2 * (3 * 10 + 6) == 72
+    assert RECIPE.passes(10, 6) == 2 * (3 * 10 + 6) == 72
 
 
 def test_fit_costs_its_training_passes():
     model, effort = watched()
     fit(model, samples(10), samples(6), RECIPE, seed=0)
-    assert effort.passes == training_passes(RECIPE, 10, 6)
+    assert effort.passes == RECIPE.passes(10, 6)
 
 
 def test_a_teacher_is_asked_for_every_training_recording_in_every_epoch():

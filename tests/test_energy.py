@@ -98,7 +98,7 @@ def test_constants_are_frozen():
 
 
 def test_every_constant_names_a_source_that_the_file_states():
-    text = energy.files("hetspike").joinpath("energy.toml").read_text()
+    text = energy.files("hetspike.cost").joinpath("energy.toml").read_text()
     head, *tables = text.split("\n[")
     stated = {line[2:].split(":")[0] for line in head.splitlines() if line.startswith("# ")}
     sources = {"Horowitz", "QKeras", "Lemaire"}
@@ -198,7 +198,7 @@ def test_an_input_of_1_is_never_dearer_than_one_that_is_weighed(operation, share
     other = operation._replace(macs=operation.macs - spikes, acs=operation.acs + spikes)
     for view in ENERGY_VIEWS.values():
         of_integers, of_spikes = (
-            view(pd.Series({**each._asdict(), "first": True})) for each in (operation, other)
+            view.energy(pd.Series({**each._asdict(), "first": True})) for each in (operation, other)
         )
         assert of_spikes <= of_integers * (1 + 1e-12)
 

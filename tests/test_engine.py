@@ -311,7 +311,7 @@ def test_a_pool_of_spikes_is_whether_one_is_in_the_window():
     x[..., 1, 1] = x[..., 4, 4] = 1
     # 3x3 windows around (0, 2, 4)
     expected = [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
-    found = engine._pool(pool, x)
+    found = engine.pool(pool, x)
     assert found.dtype == torch.long
     assert found[0, 0, 0].tolist() == expected
 

@@ -9,8 +9,9 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from hetspike.cost.energy import ENERGY_VIEWS, INT8_VIEWS
 from hetspike.data.events.recordings import EVENT, Recordings
-from hetspike.names import INT8_VIEWS, VIEWS, search_of
+from hetspike.names import search_of
 from hetspike.networks.spikformer import layer_names
 from hetspike.quantization.levels import SCHEMES
 from hetspike.results.figures.accuracy import GAP, accuracy_against_bits, moved_apart
@@ -451,14 +452,14 @@ def test_energy_has_a_panel_per_dataset_and_view_in_the_colours_of_the_schemes(c
     energy = energy_of("float-tuned", "uniform-4", "pot-3", "fisher-2.5", "fisher-2.5-kd")
     figure = energy_views(energy, cells)
     panels = [axes for axes in figure.axes if axes.patches]
-    assert len(panels) == 2 * (len(VIEWS) + len(INT8_VIEWS))
+    assert len(panels) == 2 * (len(ENERGY_VIEWS) + len(INT8_VIEWS))
     titles = [axes.get_title().replace("\n", " ") for axes in panels[: len(PANELS)]]
     assert titles[0] == "Weight bits" and titles[5] == "Operations, against int8"
     # distilled networks cost what they cost without; float is the line at 1
     names = [text.get_text() for text in panels[0].get_yticklabels()]
     assert names == ["uniform-4", "pot-3", "fisher-2.5"]
     for place, axes in enumerate(panels):
-        width = 4.0 if place % len(PANELS) < len(VIEWS) else 2.0
+        width = 4.0 if place % len(PANELS) < len(ENERGY_VIEWS) else 2.0
         assert [bar.get_width() for bar in axes.patches] == [width] * 3
         colours = [to_hex(bar.get_facecolor()).upper() for bar in axes.patches]
         assert colours == [STYLES[each].colour for each in ("uniform", "pot", "fisher")]

@@ -26,7 +26,7 @@ from hetspike.settings import DnasSettings, Recipe, SensitivitySettings
 from hetspike.training.loop import fit
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
-from jobs import job
+from jobs import Say, run
 
 RECIPE = Recipe(
     epochs=3,
@@ -250,8 +250,12 @@ def test_the_line_of_a_job_has_dataset_seed_row_epoch_step_and_layer(tmp_path):
     snakemake = SimpleNamespace(
         rule="quantize", wildcards=["sim-gestures", "1", "pot-3"], log=[tmp_path / "log"]
     )
-    with pytest.raises(SystemExit) as ended, job(snakemake):
+
+    def main(*, say: Say) -> None:
         fit(Net(spoil("conv.weight", 5)), recordings(), recordings(4), RECIPE, seed=1)
+
+    with pytest.raises(SystemExit) as ended:
+        run(main, snakemake)
     line = (
         "hetspike: quantize sim-gestures 1 pot-3: epoch 2, step 2: conv.weight is not finite (nan)"
     )

@@ -186,7 +186,7 @@ def unchecked_seal(data: bytes) -> bytes:
 
 
 def digest(text: str) -> str:
-    return json.dumps({"format": 2, "digest": text})
+    return json.dumps({"format": 3, "digest": text})
 
 
 TENSOR = {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}
@@ -234,7 +234,7 @@ def test_tensors_that_do_not_lie_one_behind_the_other_are_refused(tried):
         (opening(DEEP), "damaged"),
         (opening(b'{"a":' + DEEP + b"}"), "damaged"),
         (opening({"__metadata__": {"hetspike": DEEP.decode()}}), "damaged"),
-        (opening({"__metadata__": {"hetspike": '{"format": 2, "format": 2}'}}), "damaged"),
+        (opening({"__metadata__": {"hetspike": '{"format": 3, "format": 3}'}}), "damaged"),
         (opening({"__metadata__": {"hetspike": '{"a": NaN}'}}), "damaged"),
         (opening({"__metadata__": {"hetspike": "9" * 10**5}}), "damaged"),
         (opening({"__metadata__": {"hetspike": 7}}), "none of hetspike"),
@@ -266,4 +266,4 @@ def test_an_older_file_is_told_apart():
     for load_one in (read, load_packed, load_trained):
         for text in (old, trained):
             message = told(load_one, save({"x": torch.ones(3)}, {"hetspike": text}))
-            assert "as hetspike '0.2.0 or before' writes them, not of format 2" in message
+            assert "as hetspike '0.2.0 or before' writes them, not of format 3" in message

@@ -6,8 +6,7 @@ import math
 import pandas as pd
 import pytest
 
-from hetspike.cost.energy import ENERGY_VIEWS
-from hetspike.names import INT8_VIEWS
+from hetspike.cost.energy import ENERGY_VIEWS, INT8_VIEWS
 from hetspike.results.notation import with_deviation, with_spread
 from hetspike.results.present import load
 from hetspike.results.present.accuracy import BEST_EPOCH

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_repository import ROOT, of_current_results, published
+from test_repository import ROOT, published
 
 from hetspike.results.present import MODULES
 
@@ -16,7 +16,6 @@ TEX = {Path(name).stem: each.decode() for name, each in PUBLISHED.items() if nam
 SHOWN = {Path(name).stem for name in PUBLISHED if name.endswith(".md")}
 
 
-@of_current_results
 def test_pages_are_those_that_publishing_writes(tmp_path):
     """`publish.py` on the published files changes no page that is committed."""
     for name, content in PUBLISHED.items():

@@ -1,5 +1,7 @@
 """The network's size against the paper's, its neuron against the recurrence, its dynamics."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -47,6 +49,17 @@ def test_neuron_by_hand():
     # v += (x - v)/2: 0.8; 1.15 spikes and resets to 0; 0.9; (0.9 + 1.1)/2 = 1.0 spikes
     spikes = lif()(torch.tensor([1.6, 1.5, 1.8, 1.1]).view(4, 1))
     assert spikes.flatten().tolist() == [0, 1, 0, 1]
+
+
+def test_gradient_of_the_neuron_by_hand():
+    """Of the second spike: the surrogate has alpha 4, and the reset passes no gradient."""
+    inputs = torch.tensor([1.6, 1.5], requires_grad=True)
+    lif()(inputs.view(2, 1))[1].sum().backward()
+    # potentials 0.8, which does not spike, and (0.8 + 1.5)/2 = 1.15; half of an input arrives in
+    # its own step, a quarter in the next
+    sigmoid = 1 / (1 + math.exp(-4 * 0.15))
+    slope = 4 * sigmoid * (1 - sigmoid)
+    assert inputs.grad.tolist() == pytest.approx([slope / 4, slope / 2])
 
 
 def test_attention_equals_a_loop_over_heads_and_tokens(monkeypatch):

@@ -68,6 +68,14 @@ def test_decay_spares_norms_biases_and_scales():
     assert len(free["params"]) == 3 and free["weight_decay"] == 0
 
 
+@pytest.mark.parametrize("portable", [False, True])
+def test_steps_are_the_portable_ones_where_that_is_asked_for_on_any_machine(portable):
+    kept: dict[str, Any] = {}
+    how = {"portable": portable, "keep": kept.update}
+    fit(Counter(), samples(0), samples(1), ONE_EPOCH, seed=0, **how)
+    assert {group["fused"] for group in kept["optimizer"]["param_groups"]} == {portable}
+
+
 def test_fit_learns_and_ends_as_its_last_epoch():
     torch.manual_seed(0)
     model, validation = Counter(), samples(1)

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from test_repository import of_current_results, published
+from test_repository import published
 
 from hetspike.results.claims import claims_table, parse_claims
 from hetspike.results.tables import RESULT_COLUMNS
@@ -78,7 +78,6 @@ def tables() -> dict[str, str]:
     }
 
 
-@of_current_results
 def test_published_verdicts_follow_from_published_results(tables):
     verdicts = told(tables["tables/claims.csv"])
     assert verdicts == all_judged(rows_of(tables["tables/results.csv"]))
@@ -125,7 +124,6 @@ def claims_on(results: pd.DataFrame) -> pd.DataFrame:
     return claims_table(parse_claims(CLAIMS, "config/claims.yaml"), results)
 
 
-@of_current_results
 def test_they_are_judged_as_soon_as_results_have_those_rows(tables):
     """As if the stand-ins' rows had been measured on the recordings that they stand for."""
     stand_ins = pd.read_csv(io.StringIO(tables["tables/results.csv"]))

@@ -316,8 +316,10 @@ def test_a_training_depends_on_no_more_code_than_it_runs(finished):
         if row["rule"] == "train_float" and row["output_file"].endswith("gestures/0/float.csv")
     }
     modules = {Path(name) for name in inputs.split(",") if name.endswith(".py")}
-    assert {"augmentation", "files", "model", "samples", "train"} <= {path.stem for path in modules}
-    later = ("packing", "engine", "evaluate", "energy", "stats", "tables", "claims", "report")
+    assert {"augmentation", "atomic", "spikformer", "samples", "loop"} <= {
+        path.stem for path in modules
+    }
+    later = ("packing", "engine", "operations", "energy", "tables", "claims", "report")
     assert [path for path in modules if path.stem in later] == []
     assert [path for path in modules if path.parent.name in ("events", "figures", "search")] == []
     assert {path.stem for path in modules if "scripts" in path.parts} == {
@@ -329,7 +331,7 @@ def test_every_data_file_of_the_package_is_an_input_of_some_rule():
     """A module that reads one has its name; without that no edit of it would rerun anything."""
     package = ROOT / "src/hetspike"
     sources = [path.read_text() for path in package.rglob("*.py")]
-    data = [path for path in package.rglob("*") if path.is_file() and path.suffix[:3] != ".py"]
+    data = [path for path in package.rglob("*") if path.suffix in (".toml", ".jinja")]
     assert {"energy.toml", "report.html.jinja"} <= {path.name for path in data}
     assert [path for path in data if not any(path.name in source for source in sources)] == []
 
@@ -466,24 +468,24 @@ AFTER_TRAINING = EVALUATION | {"pack": 4}
     ("file", "again"),
     [
         ("config/claims.yaml", REPORT),
-        ("src/hetspike/tables.py", REPORT),
-        ("src/hetspike/figures/style.py", {"figures": 1, "samples": 2, "report": 1}),
-        ("src/hetspike/figures/training.py", {"figures": 1, "report": 1}),
-        ("src/hetspike/report.html.jinja", {"report": 1}),
-        ("src/hetspike/energy.py", EVALUATION),
-        ("src/hetspike/energy.toml", EVALUATION),
-        ("src/hetspike/events/archives.py", {}),  # nothing is read from archives here
-        ("src/hetspike/events/recorded.py", {}),
-        ("src/hetspike/evaluate.py", EVALUATION),
-        ("src/hetspike/engine.py", EVALUATION),
-        ("src/hetspike/packing.py", AFTER_TRAINING),
+        ("src/hetspike/results/tables.py", REPORT),
+        ("src/hetspike/results/figures/style.py", {"figures": 1, "samples": 2, "report": 1}),
+        ("src/hetspike/results/figures/training.py", {"figures": 1, "report": 1}),
+        ("src/hetspike/results/report.html.jinja", {"report": 1}),
+        ("src/hetspike/cost/energy.py", EVALUATION),
+        ("src/hetspike/cost/energy.toml", EVALUATION),
+        ("src/hetspike/data/events/archives.py", {}),  # nothing is read from archives here
+        ("src/hetspike/data/events/recorded_images.py", {}),
+        ("src/hetspike/cost/operations.py", EVALUATION),
+        ("src/hetspike/packed/engine.py", EVALUATION),
+        ("src/hetspike/packed/packing.py", AFTER_TRAINING),
         ("src/hetspike/search/dnas.py", AFTER_TRAINING | {"search": 8, "quantize": 8}),
-        # a training tries its network first, which copies it as quantization does
+        # a training writes its network, which freezes it
         (
-            "src/hetspike/quantizer.py",
+            "src/hetspike/quantization/quantizer.py",
             AFTER_TRAINING | {"train_float": 4, "search": 8, "quantize": 20},
         ),
-        ("src/hetspike/linear.py", EVALUATION | {"linear": 2}),
+        ("src/hetspike/training/linear.py", EVALUATION | {"linear": 2}),
         ("workflow/scripts/train_quantized.py", AFTER_TRAINING | {"quantize": 20}),
     ],
 )
@@ -712,11 +714,15 @@ def test_a_failing_job_leaves_one_line_and_no_file(jobs, tmp_path, capsys, error
     log, table = tmp_path / "job.log", tmp_path / "table.csv"
     snakemake = SimpleNamespace(rule="tables", wildcards=["sim-a", "0"], log=[str(log)])
     message = f"hetspike: tables sim-a 0: {error}"
-    with pytest.raises(SystemExit) as stopped, jobs.job(snakemake) as say:
+
+    def main(*, say: Callable[[str], None]) -> None:
         say("epoch 1")
         with sealed(table) as part:
             part.write_text("half a ta")
             raise error
+
+    with pytest.raises(SystemExit) as stopped:
+        jobs.run(main, snakemake)
     assert stopped.value.code == message  # the interpreter prints it and exits with 1
     assert log.read_text() == f"epoch 1\n{message}\n"
     assert capsys.readouterr().out == ""
@@ -726,9 +732,12 @@ def test_a_failing_job_leaves_one_line_and_no_file(jobs, tmp_path, capsys, error
 def test_a_job_prints_what_it_said_last(jobs, tmp_path, capsys):
     log = tmp_path / "job.log"
     snakemake = SimpleNamespace(rule="tables", wildcards=[], log=[str(log)])
-    with jobs.job(snakemake) as say:
+
+    def main(*, say: Callable[[str], None]) -> None:
         say("epoch 1")
         say("validation 90.0 %")
+
+    jobs.run(main, snakemake)
     *said, took = log.read_text().splitlines()
     assert said == ["epoch 1", "validation 90.0 %"]
     assert took == f"took {jobs.seconds_of(log):.2f} s"

@@ -38,17 +38,17 @@ def test_what_is_printed_is_what_the_page_says(read):
 
 def test_the_file_is_small_and_answers_as_the_trained_network(read):
     folder, names, _ = read
-    accuracy, logits_of, test = names["accuracy"], names["logits_of"], names["test"]
-    trained, packed = (logits_of(names[each], test) for each in ("quantized", "packed"))
-    assert accuracy(packed, trained.argmax(1)) > 0.9  # scales are rounded to 16 bits
-    assert accuracy(packed, test.labels) > 0.9  # of three classes
+    test = names["test"]
+    trained, packed = (package.logits_of(names[each], test) for each in ("quantized", "packed"))
+    assert package.accuracy(packed, trained.argmax(1)) > 0.9  # scales are rounded to 16 bits
+    assert package.accuracy(packed, test.labels) > 0.9  # of three classes
     sizes = [(folder / f"{name}.safetensors").stat().st_size for name in ("float", "mine")]
     assert sizes[0] > 6 * sizes[1]
 
 
 def test_the_engine_refuses_it_as_the_page_says(read):
     folder, names, _ = read
-    with pytest.raises(UserError, match="does not hold a Spikformer of hetspike"):
+    with pytest.raises(UserError, match="does not hold a network that hetspike builds"):
         package.run((folder / "mine.safetensors").read_bytes(), names["test"].frames)
     with pytest.raises(UserError, match=r"patch_embed1\.pool1 \(MaxPool2d\)"):
         names["to_nir"](names["packed"], names["example"])

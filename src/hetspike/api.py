@@ -1,4 +1,4 @@
-"""A spiking network of one's own, in calls: what the study's workflow does in files.
+"""Functions for a user's own spiking network: what the workflow of a study does, without files.
 
 Networks take frames [T, B, C, H, W] and return logits [B, classes]. The functions here reset
 neurons that keep a state before every batch; `hetspike.fit` takes networks that reset their own.
@@ -24,13 +24,13 @@ from hetspike.packed.packing import read
 from hetspike.quantization.quantizer import Assignment, Choice, boundary_choices, choices, freeze
 from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
-from hetspike.settings import SensitivitySettings, Settings
+from hetspike.settings import SearchSettings, SensitivitySettings
 
 # as in the study: the paper's two schemes, and what its searches by gradients look at
 CANDIDATES: Mapping[str, Iterable[int]] = {"uniform": (2, 3, 4, 6, 8), "pot": (3, 4, 5)}
 GRADIENTS = SensitivitySettings(recordings=384, batch_size=16)
 BOUNDARY_LAYERS = ("searched", "8-bit", "float")
-SETTINGS = {"random": Settings(), "sensitivity": GRADIENTS, "fisher": GRADIENTS}
+SETTINGS = {type(each): each for each in (SearchSettings(), GRADIENTS)}
 
 
 def choose(
@@ -40,11 +40,11 @@ def choose(
     budget: float,
     candidates: Mapping[str, Iterable[int]] = CANDIDATES,
     method: str = "fisher",
-    settings: Settings | None = None,
+    settings: SearchSettings | None = None,
     boundary_layers: Literal["searched", "8-bit", "float"] = "searched",
     seed: int = 0,
 ) -> dict[str, Choice]:
-    """A scheme and bits for every layer of a trained float model, searched under a budget.
+    """Search a scheme and bits for every layer of a trained float model, under a budget.
 
     budget           mean stored bits a quantized weight, at most
     candidates       what a layer may take, scheme -> widths in bits
@@ -57,7 +57,7 @@ def choose(
     """
     if method not in SEARCHES:
         raise UserError(f"unknown method '{method}': use one of {', '.join(SEARCHES)}")
-    settings = settings or SETTINGS.get(method)
+    settings = settings or SETTINGS.get(SEARCHES[method])
     if not isinstance(settings, SEARCHES[method]):
         raise UserError(
             f"method '{method}' needs settings of its own: give a "
@@ -78,7 +78,7 @@ def choose(
 
 
 def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.DataFrame:
-    """What every operation of a network stores and costs, a row each, measured on recordings.
+    """Measure what every operation of a network stores and costs, a row each, on recordings.
 
     model       as `hetspike.unpack` leaves it; quantizers are frozen, batch norms that remain count
                 as float numbers, in the row `other`
@@ -108,7 +108,7 @@ def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.Da
 
 
 def run(data: bytes, frames: Tensor) -> tuple[Tensor, list[Count]]:
-    """A packed Spikformer on integers alone: classes [R], and the operations of a recording.
+    """Run a packed network on integers: classes [R], and the operations of a recording.
 
     data    content of the file, from `hetspike.pack` or the command line
     frames  event counts [R, T, C, H, W]
@@ -135,7 +135,7 @@ def check_counts(frames: Tensor, model: nn.Module) -> None:
 
 
 def _at_rest(model: nn.Module) -> nn.Module:
-    """A copy with plain weights; its neurons, and those of its copies, rest before every batch."""
+    """Copy a model with plain weights; its neurons are reset before every batch."""
     copied = freeze(model)
     copied.register_forward_pre_hook(lambda module, _: functional.reset_net(module))
     return copied

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and that readers know to be as they were written.
+"""Atomic writes, and checks that a file is as it was written.
 
 Beside a sealed file lies its SHA-256, as `<name>.sha256` in the form that `sha256sum -c` takes.
 """
@@ -17,7 +17,7 @@ REMEDY = "delete it and run the same snakemake command again"
 
 @contextmanager
 def beside(path: str | Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the name `path` when all is written."""
+    """Give a path beside `path` to write to, and rename it to `path` once all is written."""
     part = Path(path).with_name(f".part-{Path(path).name}")
     try:
         yield part
@@ -28,7 +28,7 @@ def beside(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def sealed(path: str | Path) -> Iterator[Path]:
-    """The same, for a file that `check` and `intact` vouch for afterwards.
+    """Do the same for a file that `check` and `intact` can verify afterwards.
 
     The seal takes its name first: no file is ever without its own.
     """
@@ -39,12 +39,12 @@ def sealed(path: str | Path) -> Iterator[Path]:
 
 
 def seal_of(path: str | Path) -> Path:
-    """Where the SHA-256 of a sealed file lies."""
+    """Return the path of the SHA-256 of a sealed file."""
     return Path(f"{path}.sha256")
 
 
 def ending(path: Path) -> str:
-    """Tells an archive from others in a moment, by its size and its last bytes.
+    """Identify an archive quickly, by its size and its last bytes.
 
     These hold checksums of all that is in it: in a zip archive the directory, in a gzip file eight
     bytes.
@@ -56,19 +56,19 @@ def ending(path: Path) -> str:
 
 
 def remove(path: str | Path) -> None:
-    """A sealed file and its seal."""
+    """Remove a sealed file and its seal."""
     for each in (Path(path), seal_of(path)):
         each.unlink(missing_ok=True)
 
 
 def check(path: str | Path, remedy: str = REMEDY) -> None:
-    """Raise UserError unless a file is there as `sealed` left it; memory holds a part at a time."""
+    """Raise UserError unless a file is as `sealed` wrote it; read it in parts."""
     with _reading(path, remedy):
         _compare(path, _sum_of(path), remedy)
 
 
 def intact(path: str | Path, remedy: str = REMEDY) -> bytes:
-    """The content of a file. Raises UserError unless it is there as `sealed` left it."""
+    """Return the content of a file. Raises UserError unless it is as `sealed` wrote it."""
     with _reading(path, remedy):
         content = Path(path).read_bytes()
         _compare(path, hashlib.sha256(content).hexdigest(), remedy)

@@ -141,13 +141,13 @@ def _run(file: Path, frames: Path) -> None:
 
 
 def agreement(packed: Packed) -> str:
-    """What became of the example's classes when scales and biases took 16 bits."""
+    """Say on how many example recordings the file answers as the trained network."""
     same, recordings = packed.header.agreement
     return f"agrees with the trained network on {same} of {recordings} example recordings"
 
 
 def stored(packed: Packed) -> pd.DataFrame:
-    """What a file stores, a row per quantized layer and per other tensor.
+    """List what a file stores, a row per quantized layer and per other tensor.
 
     numbers are scales and biases, number_bits each; bytes are those of the row's tensors.
     """
@@ -165,7 +165,7 @@ def stored(packed: Packed) -> pd.DataFrame:
 
 
 def _read_frames(path: Path) -> tuple[Tensor, Tensor | None]:
-    """Frames as they are stored, and labels [R] if there are any."""
+    """Read frames as they are stored, and labels [R] if there are any."""
     if path.suffix == ".zip":  # a study's own
         with _reading(path) as file:
             stored = StoredFrames(file, str(path))
@@ -176,6 +176,8 @@ def _read_frames(path: Path) -> tuple[Tensor, Tensor | None]:
         with _reading(path) as file, during(str(path)), zipfile.ZipFile(file) as archive:
             frames = _array(archive, "frames")
             labels = _array(archive, "labels") if "labels.npy" in archive.namelist() else None
+    except UserError:
+        raise
     except (*DAMAGED, LookupError, TypeError, OverflowError, SyntaxError, TokenError):
         raise UserError(f"{path}: no frames, or damaged: give an npz with {FRAMES}") from None
     if labels is not None and labels.shape != frames.shape[:1]:
@@ -186,7 +188,7 @@ def _read_frames(path: Path) -> tuple[Tensor, Tensor | None]:
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> Tensor:
-    """Numbers of an npz, in a type that torch computes with; known by what they take beforehand."""
+    """Read an array of an npz in a type that torch computes with; its size is checked first."""
     with archive.open(f"{name}.npy") as member:
         shape, _, dtype = NPY_HEADERS[np.lib.format.read_magic(member)](member)
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
@@ -205,13 +207,13 @@ def check_size(name: str, shape: Sequence[int], dtype: np.dtype) -> None:
 
 
 def _at_once(name: str, flags: int) -> int:
-    """An opener that does not wait for a pipe which nobody writes to."""
+    """Open a file without waiting for a writer, where it is a pipe."""
     return os.open(name, flags | os.O_NONBLOCK)
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[IO[bytes]]:
-    """A regular file, open. Others may have no end, or none yet."""
+    """Open a regular file; pipes and devices may have no end."""
     try:
         with open(path, "rb", opener=_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -1,4 +1,4 @@
-"""Configuration files as data: YAML or JSON from anybody, read without running any of it.
+"""A strict reader of YAML and JSON configurations, which never runs code in them.
 
 YAML is read by the core schema of its version 1.2, and `<<` as in 1.1: 010 is ten, and `yes`, 1:30
 and dates are texts. Refused, beside what is neither: a key that stands twice, since the first one
@@ -83,16 +83,19 @@ Reader.yaml_constructors = {
 
 
 def read(path: str | Path) -> Any:
-    """What a file holds. Raises UserError with one line that names the file."""
+    """Read a file. Raises UserError with one line that names the file."""
     source = shortened(str(path), 100)
     try:
-        if not Path(path).is_file():  # a pipe would keep its reader waiting, /dev/zero busy
-            raise UserError(f"{source} is missing or no file: name a YAML or JSON file")
-        with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
+        # a pipe would keep its reader waiting, /dev/zero busy
+        there, data = Path(path).is_file(), b""
+        if there:
+            with open(path, "rb") as file:
+                data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{source} cannot be read: {reason}: name another file") from None
+    if not there:
+        raise UserError(f"{source} is missing or no file: name a YAML or JSON file")
     if len(data) > MOST_BYTES:
         raise UserError(f"{source} has more than {MOST_BYTES:,} bytes: it is no configuration")
     try:
@@ -103,7 +106,7 @@ def read(path: str | Path) -> Any:
 
 
 def parse(text: str, source: str) -> Any:
-    """What a text says that is JSON or YAML. Raises UserError with one line that names `source`."""
+    """Parse JSON or YAML. Raises UserError with one line that names `source`."""
     try:
         try:
             content = json.loads(text, object_pairs_hook=_mapping)
@@ -120,7 +123,7 @@ def parse(text: str, source: str) -> Any:
 
 
 def read_mapping(path: str | Path) -> dict[str, Any]:
-    """The keys and values of a file. Raises UserError as `read` does, and where it has no keys."""
+    """Read a file of keys and values. Raises UserError as `read` does, and without keys."""
     content = read(path)
     if not isinstance(content, dict):
         raise UserError(f"{shortened(str(path), 100)} has no keys: write `key: value` at its top")
@@ -128,7 +131,7 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
 
 
 def overrides(entries: Sequence[str]) -> dict[str, Any]:
-    """What texts `key=value` say on top of a file, the values as they would stand there.
+    """Parse texts `key=value`, each value as it would stand in a file.
 
     Raises UserError for a key that is given twice, and for `{}`, which adds nothing to a mapping.
 
@@ -152,7 +155,7 @@ def overrides(entries: Sequence[str]) -> dict[str, Any]:
 
 
 def repeated(keys: list[str]) -> str | None:
-    """The first of them that stands there twice."""
+    """Return the first key that occurs twice."""
     return next((key for key, times in Counter(keys).items() if times > 1), None)
 
 

@@ -1,16 +1,27 @@
-"""The one exception meant for people: what is wrong, in which file or key, and what to do."""
+"""The exception for users: what is wrong, in which file or key, and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """Bad input: shown as one line without a traceback, and the process exits non-zero."""
 
 
 @contextmanager
+def provided_by(extra: str) -> Iterator[None]:
+    """Turn a missing package into a UserError that names the extra which brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{error.name} is not installed: pip install 'hetspike[{extra}]' brings it"
+        ) from error
+
+
+@contextmanager
 def during(place: str) -> Iterator[None]:
-    """Put a place before what a UserError in here says."""
+    """Put the name of a place before the message of a UserError."""
     try:
         yield
     except UserError as error:
@@ -18,7 +29,7 @@ def during(place: str) -> Iterator[None]:
 
 
 def said(error: BaseException) -> str:
-    """The error of another library in a line."""
+    """Return the error of another library in one line."""
     first = (str(error).strip().splitlines() or ["without a word"])[0]
     return f"{type(error).__name__}: {first}"
 

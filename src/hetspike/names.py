@@ -1,4 +1,4 @@
-"""Names with a meaning: the cells that every study has, and what other names tell."""
+"""Names of rows and datasets that carry a meaning."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,24 +8,14 @@ FLOAT_TUNED = "float-tuned"  # trained on as long as quantized cells: the refere
 DISTILLED = "-kd"  # ends the name of a cell whose QAT learned from the float network as well
 LINEAR = "linear"  # a linear classifier on summed event counts: what the sum alone gives away
 
-VIEWS = {  # of energy, and their headings
-    "bits_linear": "Weight bits",
-    "field": "MAC and AC",
-    "ops": "Operations",
-    "memory": "Memory (32-bit potentials)",
-    "total": "Operations and memory (32-bit potentials)",
-}
-INT8 = "int8"  # the counts of float-tuned charged at 8-bit uniform weights: a second reference
-INT8_VIEWS = ("ops", "memory", "total")  # weight bits fall to a quarter, MACs and ACs not at all
-
 
 def is_stand_in(dataset: str) -> bool:
-    """Simulated stand-ins, and nothing else, are named sim-*."""
+    """Return whether a dataset is a simulated stand-in: only these are named sim-*."""
     return dataset.startswith("sim-")
 
 
 def protocol_of(source: Mapping[str, Any]) -> str:
-    """By which rule recordings are dealt to the splits, of those that a dataset leaves to choose.
+    """Return the protocol of a dataset that has several, else an empty text.
 
     >>> protocol_of({"protocol": "random", "protocol_seed": 0, "validation": 0.1})
     'random-0'
@@ -37,7 +27,7 @@ def protocol_of(source: Mapping[str, Any]) -> str:
 
 
 def labelled(dataset: str, source: Mapping[str, Any]) -> str:
-    """A dataset's name in tables and figures: results of two protocols cannot be compared.
+    """Return a dataset's name in tables and figures, with its protocol where it has several.
 
     >>> labelled("cifar10-dvs", {"protocol": "first90"}), labelled("sim-gestures", {"seed": 1})
     ('cifar10-dvs (first90)', 'sim-gestures')
@@ -47,7 +37,7 @@ def labelled(dataset: str, source: Mapping[str, Any]) -> str:
 
 
 def search_of(row: str, rows: Iterable[str]) -> tuple[str, str]:
-    """The search that a row belongs to, and what its name adds: its candidates are others.
+    """Split a row's name into its search and an addition, for searches of other candidates.
 
     >>> search_of("fisher-binary", ["fisher", "fisher-binary"])
     ('fisher', 'binary')

@@ -5,6 +5,7 @@ has bounds, far from any sensible value: a number beyond them is a typing error,
 machine would finish.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,18 +23,20 @@ from pydantic import (
 from hetspike.errors import UserError, shortened
 
 SEED_DRAWS = 1000  # draw d of a search under seed s has the seed s + SEED_DRAWS d
+# Backward takes about twice the operations of forward [Kaplan 2020, arXiv 2001.08361, section 2.1].
+PASSES_WITH_GRADIENT = 3
 MOST = 200  # characters of problems in one line, if there are several
 
 
 def no_truth_value(value: Any) -> Any:
-    """The value, unless it is true or false: pydantic would count them as 1 and 0."""
+    """Refuse true and false: pydantic would count them as 1 and 0."""
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is no value for this key")
     return value
 
 
 def check_path(path: str) -> str:
-    """A path that can be printed and opened."""
+    """Check that a path can be printed and opened."""
     if not path.isprintable():
         raise ValueError(f"'{shortened(path)}' is no path")
     return path
@@ -64,7 +67,7 @@ T = TypeVar("T", bound=Settings)
 
 
 def checked(model: type[T], content: Any, source: str, *keys: str) -> T:
-    """The content as settings. Raises UserError with one line that names the wrong keys.
+    """Check content as settings. Raises UserError with one line that names the wrong keys.
 
     source  what the content comes from, a file name for example
     keys    where in it the content stands
@@ -116,7 +119,7 @@ def _shown(value: Any) -> str:
 
 
 class Framing(Settings):
-    """How events become frames [T, 2, H, W]."""
+    """The framing of events into [T, 2, H, W]."""
 
     steps: Annotated[int, Field(gt=0, le=1000)] = Field(description="T, frames a recording")
     slice_by: Literal["count", "time"] = Field(
@@ -130,13 +133,13 @@ class NetworkSettings(Settings):
     architecture: str
 
     @property
+    @abstractmethod
     def weights(self) -> int:
-        """About how many weights the network has."""
-        raise NotImplementedError
+        """Return about how many weights the network has."""
 
+    @abstractmethod
     def largest(self, height: int, width: int) -> int:
-        """Values of its largest tensor for one frame [C, height, width]."""
-        raise NotImplementedError
+        """Return how many values its largest tensor has for one frame [C, height, width]."""
 
 
 class SpikformerSettings(NetworkSettings):
@@ -165,11 +168,11 @@ class SpikformerSettings(NetworkSettings):
 
     @property
     def weights(self) -> int:
-        """Weights of its blocks and its last two convolutions, which is nearly all of them."""
+        """Return the weights of its blocks and its last two convolutions: nearly all of them."""
         return self.width**2 * (self.depth * (4 + 2 * self.mlp_ratio) + 9 + 5)
 
     def largest(self, height: int, width: int) -> int:
-        """Values of its largest tensor for one frame: a stage's output or a block's attention.
+        """Return the size of its largest tensor for one frame: a stage's output or an attention.
 
         >>> def size(pool):
         ...     rest = {"width": 64, "depth": 1, "heads": 4, "mlp_ratio": 4, "pools": [pool] * 4}
@@ -189,7 +192,7 @@ class SpikformerSettings(NetworkSettings):
 
 
 class Augmentation(Settings):
-    """How far a recording may change and keep its label (`hetspike.training.augmentation`)."""
+    """How far a recording may change and keep its label."""
 
     mirror: Annotated[float, Field(ge=0, le=1)] = Field(
         description="how often left and right change places; 0 where labels tell them apart"
@@ -215,7 +218,7 @@ class Mixup(Settings):
 
 
 class Schedule(Settings):
-    """What every training takes: AdamW, linear warm-up, cosine decay, label smoothing."""
+    """The schedule of a training: AdamW, linear warm-up, cosine decay, label smoothing."""
 
     epochs: Epochs
     warmup_epochs: Annotated[float, Field(ge=0)] = Field(description="part of `epochs`")
@@ -239,9 +242,13 @@ class Schedule(Settings):
             )
         return self
 
+    def passes(self, train: int, validation: int) -> int:
+        """Return the passes of one training: an epoch trains, then validates."""
+        return self.epochs * (PASSES_WITH_GRADIENT * train + validation)
+
 
 class Recipe(Schedule):
-    """How a network of the study is trained."""
+    """The training of a network of the study."""
 
     mixup: Mixup | None = None
     precision: Literal["float32", "bfloat16"] = Field(
@@ -264,14 +271,25 @@ class Distillation(Settings):
     temperature: Temperature = Field(description="by which both networks' logits are divided")
 
 
-class SensitivitySettings(Settings):
+class SearchSettings(Settings):
+    """Base of the settings of every search; of those that take none as it is."""
+
+    def passes(self, train: int) -> int:
+        """Return the passes of one search on so many training recordings."""
+        return 0
+
+
+class SensitivitySettings(SearchSettings):
     """Second-order rise of the loss from gradients of training recordings."""
 
     recordings: Count = Field(description="whose gradients are taken, or as many as there are")
     batch_size: BatchSize = Field(description="recordings to a gradient; 1 is exact and slow")
 
+    def passes(self, train: int) -> int:
+        return PASSES_WITH_GRADIENT * min(self.recordings, train)
 
-class DnasSettings(Settings):
+
+class DnasSettings(SearchSettings):
     """Differentiable search with Gumbel-softmax; `recipe` trains the mixed weights."""
 
     recipe: Schedule
@@ -290,3 +308,6 @@ class DnasSettings(Settings):
         ):
             raise ValueError("recipe: a search neither mixes nor takes another precision")
         return self
+
+    def passes(self, train: int) -> int:
+        return self.recipe.passes(train, validation=0)

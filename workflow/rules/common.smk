@@ -31,8 +31,6 @@ os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 os.environ.setdefault("TORCH_LOGS", "-torch._library.triton")  # silence: no GPU is no news
 
 STARTED = time.time()
-# Snakemake itself knows only when all rules are read.
-DRY_RUN = any(re.fullmatch(r"-[a-z]*n[a-z]*|--dry-?run", each) for each in sys.argv)
 
 # Relative, like all file names: a study that is moved with its project stays up to date.
 PROJECT = Path(os.path.relpath(workflow.basedir))
@@ -40,7 +38,9 @@ ROOTS = [PROJECT / "src", PROJECT / "workflow/scripts"]
 DATA = [
     path
     for path in ROOTS[0].rglob("*.*")
-    if path.suffix not in (".py", ".pyc") and path.is_file() and ".egg-info" not in str(path)
+    if path.suffix not in (".py", ".pyc", ".typed")
+    and path.is_file()
+    and ".egg-info" not in str(path)
 ]
 
 
@@ -90,7 +90,8 @@ except UserError as error:
 
 # The same instructions on every x86-64 server. Of MKL's only the compatible ones are alike: it takes
 # no other wish on processors that are not Intel's.
-if STUDY.kernels == "portable":
+PORTABLE = STUDY.kernels == "portable"
+if PORTABLE:
     os.environ |= {
         "ATEN_CPU_CAPABILITY": "avx2",
         "ONEDNN_MAX_CPU_ISA": "AVX2",
@@ -277,6 +278,15 @@ def distillation_of(wildcards):
 def configurations(wildcards):
     """Cell -> fingerprint of the settings that made its network."""
     return {name: STUDY.fingerprint(wildcards.dataset, cell) for name, cell in CELLS.items()}
+
+
+def rule_edges(wildcards, input):
+    """Which rule takes from which, (maker, taker), in this run.
+
+    A parameter made of `input` is one that Snakemake does not rerun a job for.
+    """
+    jobs = workflow.dag.dependencies.items()
+    return sorted({(maker.rule.name, job.rule.name) for job, makers in jobs for maker in makers})
 
 
 def show_estimate():

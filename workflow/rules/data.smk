@@ -9,7 +9,7 @@ localrules:
 
 rule fetch:
     output:
-        f"{RAW}/{{archive}}",
+        archive=f"{RAW}/{{archive}}",
     log:
         RESULTS / "logs/fetch/{archive}.log",
     wildcard_constraints:
@@ -24,7 +24,7 @@ rule fetch:
 # forced, Snakemake must not delete it to make it anew. The same script as above, lest it reruns.
 rule keep:
     output:
-        update(f"{RAW}/{{archive}}"),
+        kept=update(f"{RAW}/{{archive}}"),
     log:
         RESULTS / "logs/keep/{archive}.log",
     wildcard_constraints:
@@ -41,7 +41,7 @@ rule check:
         archive=f"{RAW}/{{archive}}",
         pointer=f"{RAW}/{{archive}}.dvc",
     output:
-        f"{RAW}/{{archive}}.md5",
+        md5=f"{RAW}/{{archive}}.md5",
     log:
         RESULTS / "logs/check/{archive}.log",
     wildcard_constraints:

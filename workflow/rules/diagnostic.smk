@@ -8,7 +8,7 @@ rule watch_test:
         code=code("workflow/scripts/watch_test.py"),
         history=kept(f"{NETWORK}/{FLOAT}.csv"),
     output:
-        RESULTS / "diagnostic/{dataset}-{seed}.csv",
+        epochs=RESULTS / "diagnostic/{dataset}-{seed}.csv",
     log:
         RESULTS / "logs/watch_test/{dataset}-{seed}.log",
     conda:
@@ -19,6 +19,7 @@ rule watch_test:
         network=network,
         recipe=float_recipe,
         augmentation=augmentation,
+        portable=PORTABLE,
     script:
         "../scripts/watch_test.py"
 
@@ -26,9 +27,10 @@ rule watch_test:
 rule best_epoch:
     input:
         code=code("workflow/scripts/compare_epochs.py"),
-        epochs=expand(rules.watch_test.output, dataset=DATASETS, seed=STUDY.seeds),
+        epochs=expand(rules.watch_test.output.epochs, dataset=DATASETS, seed=STUDY.seeds),
     output:
-        multiext(f"{RESULTS}/diagnostic/best-epoch", ".csv", ".md"),
+        csv=RESULTS / "diagnostic/best-epoch.csv",
+        markdown=RESULTS / "diagnostic/best-epoch.md",
     log:
         RESULTS / "logs/best_epoch.log",
     conda:

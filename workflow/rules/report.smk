@@ -7,6 +7,11 @@ STAGES = [  # whose times are reported
 ]
 
 
+# It asks this run for its graph, which a job on another machine does not have.
+localrules:
+    report,
+
+
 rule tables:
     input:
         code=code("workflow/scripts/write_tables.py"),
@@ -22,11 +27,13 @@ rule tables:
             cell=SEARCHED,
         ),
     output:
-        expand(RESULTS / "tables/{table}.{form}", table=TABLES, form=["md", "tex"]),
-        expand(
-            RESULTS / "tables/{table}.csv",
-            table=[each for each in TABLES if each != present.SUMMARY],
-        ),
+        tables=[
+            path
+            for path in expand(
+                RESULTS / "tables/{table}.{form}", table=TABLES, form=["csv", "md", "tex"]
+            )
+            if not path.endswith(f"/{present.SUMMARY}.csv")
+        ],
         shown=RESULTS / "tables/shown.json",
         layers=RESULTS / "tables/layers.csv",
         events=RESULTS / "tables/events.csv",
@@ -37,9 +44,7 @@ rule tables:
     conda:
         "../../environment.yml"
     params:
-        folder=RESULTS / "tables",
         kernels=STUDY.kernels,
-        tables=TABLES,
         labels=LABELS,
         qat=STUDY.qat,
         cells=STUDY.cells,
@@ -57,10 +62,12 @@ rule figures:
         layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
         histories=homes(f"{NETWORK}/{{cell}}.csv", dataset=DATASETS, seed=STUDY.seeds, cell=CELLS),
     output:
-        expand(RESULTS / "figures/training-{dataset}.{form}", dataset=DATASETS, form=FORMS),
-        expand(RESULTS / "figures/accuracy-{dataset}.{form}", dataset=DATASETS, form=FORMS),
-        expand(RESULTS / "figures/assignments-{search}.{form}", search=BASE_SEARCHES, form=FORMS),
-        expand(RESULTS / "figures/{figure}.{form}", figure=["energy", "spike-rates"], form=FORMS),
+        figures=[
+            *expand(RESULTS / "figures/training-{dataset}.{form}", dataset=DATASETS, form=FORMS),
+            *expand(RESULTS / "figures/accuracy-{dataset}.{form}", dataset=DATASETS, form=FORMS),
+            *expand(RESULTS / "figures/assignments-{row}.{form}", row=BASE_SEARCHES, form=FORMS),
+            *expand(RESULTS / "figures/{name}.{form}", name=["energy", "spike-rates"], form=FORMS),
+        ],
     log:
         RESULTS / "logs/figures.log",
     conda:
@@ -80,7 +87,7 @@ rule samples:
         code=code_of_dataset("workflow/scripts/draw_samples.py"),
         recordings=kept("events/{dataset}/train.npz"),
     output:
-        expand(RESULTS / "figures/samples-{{dataset}}.{form}", form=FORMS),
+        figures=expand(RESULTS / "figures/samples-{{dataset}}.{form}", form=FORMS),
     log:
         RESULTS / "logs/samples/{dataset}.log",
     conda:
@@ -102,14 +109,14 @@ rule report:
             if path.endswith(".png")
         ],
     output:
-        RESULTS / "report.html",
+        page=RESULTS / "report.html",
     log:
         RESULTS / "logs/report.log",
     conda:
         "../../environment.yml"
     params:
         study=STUDY.study,
-        snakefile=str(PROJECT / "Snakefile"),
+        edges=rule_edges,
         logs={
             stage: expand(
                 getattr(rules, stage).log, dataset=DATASETS, seed=STUDY.seeds, cell=CELLS

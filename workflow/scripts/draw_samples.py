@@ -2,17 +2,23 @@
 
 from pathlib import Path
 
-from jobs import job
+from jobs import Named, Say, run
 from splits import read_split
 
 from hetspike.atomic import sealed
 from hetspike.results.figures.samples import sample_recordings
 from hetspike.results.figures.style import rendered
 
-with job(snakemake):
-    dataset = snakemake.wildcards.dataset
-    recordings = read_split(snakemake.input.recordings, dataset, "train", snakemake.params.source)
-    figure = sample_recordings(recordings, snakemake.params.labels[dataset])
-    for output in map(Path, snakemake.output):
-        with sealed(output) as part:
-            part.write_bytes(rendered(figure, output.suffix[1:]))
+
+def main(*, input: Named, output: Named, params: Named, wildcards: Named, say: Say) -> None:
+    dataset = wildcards["dataset"]
+    recordings = read_split(input["recordings"], dataset, "train", params["source"])
+    figure = sample_recordings(recordings, params["labels"][dataset])
+    for path in map(Path, output["figures"]):
+        with sealed(path) as part:
+            part.write_bytes(rendered(figure, path.suffix[1:]))
+    say(f"{len(recordings.classes)} classes")
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

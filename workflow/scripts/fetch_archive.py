@@ -3,16 +3,21 @@
 from pathlib import Path
 
 from fetching import fetch, patience
-from jobs import job
+from jobs import Named, Say, run
 
 from hetspike.atomic import beside
 
-with job(snakemake) as say:
-    archive = Path(snakemake.input.get("archive", snakemake.output[0]))
-    if snakemake.rule == "keep":
+
+def main(*, input: Named, output: Named, say: Say) -> None:
+    if "kept" in output:
         say("kept as it is")
-    else:
-        md5 = fetch(archive, patience=patience(), say=say)
-        if snakemake.rule == "check":
-            with beside(snakemake.output[0]) as part:
-                part.write_text(f"{md5}  {archive.name}\n")
+        return
+    archive = Path(output.get("archive") or input["archive"])
+    md5 = fetch(archive, patience=patience(), say=say)
+    if "md5" in output:
+        with beside(output["md5"]) as part:
+            part.write_text(f"{md5}  {archive.name}\n")
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

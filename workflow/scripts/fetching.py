@@ -14,19 +14,17 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import requests
 import yaml
+from jobs import Say
 from pooch import HTTPDownloader
 
 from hetspike.atomic import beside
 from hetspike.errors import UserError
-
-Say = Callable[[str], None]
 
 PATIENCE = "HETSPIKE_PATIENCE"
 MARK = b"\xef\xbb\xbf"  # UTF-8's, before its first character

@@ -4,22 +4,25 @@ import csv
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from hetspike.atomic import ending, sealed
 from hetspike.errors import UserError
 
+Named = Mapping[str, Any]  # what a rule names: a file, several files, a setting
+Say = Callable[[str], None]
+
 TOOK = "took "  # begins the last line of the log of a job that ended well
 
 
-@contextmanager
-def job(snakemake: Any) -> Iterator[Any]:
-    """Run a job: `say` adds a line to its log, which the seconds end; the last one is printed.
+def run(main: Callable[..., None], snakemake: Any) -> None:
+    """Run a script's `main` as a job, with those parts of its rule that it has arguments for.
 
-    A UserError ends the job with one line on the terminal and in the log, without a traceback.
+    Its `say` adds a line to the log of the job, which the seconds end; the last one is printed. A
+    UserError ends the job with one line on the terminal and in the log, without a traceback.
     """
     name = " ".join([snakemake.rule, *snakemake.wildcards])
     start = time.monotonic()
@@ -30,8 +33,9 @@ def job(snakemake: Any) -> Iterator[Any]:
             lines[:] = [line]
             print(line, file=log, flush=True)
 
+        parts = [each for each in signature(main).parameters if each != "say"]
         try:
-            yield say
+            main(say=say, **{part: dict(getattr(snakemake, part).items()) for part in parts})
         except (UserError, OSError) as error:
             message = f"hetspike: {name}: {error}"
             print(message, file=log)
@@ -48,7 +52,7 @@ def seconds_of(log: Path) -> float | None:
     return float(lines[-1][len(TOOK) : -2]) if lines[-1].startswith(TOOK) else None
 
 
-def write_text(path: str, text: str) -> None:
+def write_text(path: str | Path, text: str) -> None:
     with sealed(path) as part:
         part.write_text(text)
 
@@ -66,12 +70,13 @@ def write_json(path: str, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 
-def write_settings(snakemake: Any) -> None:
+def write_settings(
+    path: str, made_by: Mapping[str, Any], *, gpu: int = 0, archives: Iterable[str] = ()
+) -> None:
     """What made the output of a job, for studies that share it; the last thing that a job does."""
-    archives = snakemake.input.get("archives", [])
     record = {
-        "settings": snakemake.params.made_by,
-        "device": "gpu" if snakemake.resources.get("gpu") else "cpu",
+        "settings": made_by,
+        "device": "gpu" if gpu else "cpu",
         "archives": {name: ending(Path(name)) for name in archives},
     }
-    write_json(snakemake.output.settings, record)
+    write_json(path, record)

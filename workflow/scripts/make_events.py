@@ -1,7 +1,7 @@
 """Recordings of one dataset, by split, and the list of those that have names."""
 
 import numpy as np
-from jobs import job, write_settings, write_text
+from jobs import Named, Say, run, write_settings, write_text
 from reading import read_listed
 
 from hetspike.atomic import sealed
@@ -9,15 +9,16 @@ from hetspike.data.events import DATASETS
 from hetspike.data.events.recordings import SPLITS
 from hetspike.data.events.sample_lists import check_frozen, listing
 
-with job(snakemake) as say:
-    recordings = DATASETS[snakemake.wildcards.dataset](**snakemake.params.source)
-    if frozen := snakemake.input.get("frozen"):
-        check_frozen(recordings, read_listed(frozen, snakemake.input.sums), frozen)
+
+def main(*, input: Named, output: Named, params: Named, wildcards: Named, say: Say) -> None:
+    recordings = DATASETS[wildcards["dataset"]](**params["source"])
+    if frozen := input.get("frozen"):
+        check_frozen(recordings, read_listed(frozen, input["sums"]), frozen)
     for split in SPLITS:
-        with sealed(snakemake.output[split]) as part, part.open("wb") as file:
+        with sealed(output[split]) as part, part.open("wb") as file:
             np.savez(file, **recordings[split].to_arrays())
-    write_text(snakemake.output.samples, listing(recordings))
-    write_settings(snakemake)
+    write_text(output["samples"], listing(recordings))
+    write_settings(output["settings"], params["made_by"], archives=input["archives"])
     counted = ", ".join(f"{split} {len(recordings[split])}" for split in SPLITS)
     lacking = "".join(  # a part of an archive will do, but not without a word
         f"; {split} lacks {', '.join(missing)}"
@@ -25,3 +26,7 @@ with job(snakemake) as say:
         if (missing := recordings[split].missing())
     )
     say(f"{counted} recordings{lacking}")
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,9 +1,11 @@
 """Events to frames [R, T, 2, H, W], split by split, and a table of what was framed."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
-from jobs import job, write_settings, write_text
+from jobs import Named, Say, run, write_settings, write_text
+from numpy.typing import NDArray
 from reading import read_text
 from splits import md5_of, read_split
 from tqdm import tqdm
@@ -13,24 +15,25 @@ from hetspike.data.events.recordings import SPLITS
 from hetspike.data.frames import frames
 from hetspike.data.samples import store
 
-with job(snakemake) as say:
-    dataset, source = snakemake.wildcards.dataset, snakemake.params.source
+
+def main(*, input: Named, output: Named, params: Named, wildcards: Named, say: Say) -> None:
+    dataset, source = wildcards["dataset"], params["source"]
     # a column of its own: where samples are made, there is nothing to list
-    samples = read_text(snakemake.input.samples).encode()
+    samples = read_text(input["samples"]).encode()
     listed = {"samples_sha256": hashlib.sha256(samples).hexdigest()} if samples else {}
     rows = []
     for split in SPLITS:
-        recordings = read_split(snakemake.input[split], dataset, split, source)
-        events = []
+        recordings = read_split(input[split], dataset, split, source)
+        events: list[int] = []
 
-        def counted(framed, events=events):
+        def counted(framed: Iterable[NDArray], events: list[int] = events) -> Iterator[NDArray]:
             for counts in framed:  # each event once, see `frames`
                 events.append(int(counts.sum()))
                 yield counts
 
-        framed = counted(frames(recordings, **snakemake.params.framing))
+        framed = counted(frames(recordings, **params["framing"]))
         shown = tqdm(framed, split, len(recordings), leave=False, disable=None, unit="recording")
-        with sealed(snakemake.output[split]) as part, part.open("wb") as file:
+        with sealed(output[split]) as part, part.open("wb") as file:
             shape = store(file, shown, recordings.labels, recordings.classes)
         rows.append(
             {
@@ -45,6 +48,10 @@ with job(snakemake) as say:
                 **listed,
             }
         )
-    write_text(snakemake.output.table, pd.DataFrame(rows).to_csv(index=False))
-    write_settings(snakemake)
+    write_text(output["table"], pd.DataFrame(rows).to_csv(index=False))
+    write_settings(output["settings"], params["made_by"])
     say(f"{shape[1]} frames of {shape[-1]}x{shape[-2]} a recording")
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

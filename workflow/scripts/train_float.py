@@ -1,7 +1,16 @@
 """The float baseline of one dataset and seed, from random weights."""
 
-from jobs import job
+from jobs import Named, Say, run
 from training import float_network, train_network
 
-with job(snakemake) as say:
-    train_network(snakemake, say, *float_network(snakemake))
+
+def main(
+    *, input: Named, output: Named, params: Named, wildcards: Named, resources: Named, say: Say
+) -> None:
+    seed = int(wildcards["seed"])
+    network, about = float_network(input["train"], params["network"], seed)
+    train_network(network, about, input, output, params, seed=seed, gpu=resources["gpu"], say=say)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

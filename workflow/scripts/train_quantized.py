@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from framed import read_samples
-from jobs import job
+from jobs import Named, Say, run
 from reading import network_of, read_json
 from training import train_network
 
@@ -12,19 +12,26 @@ from hetspike.packed.checkpoint import load_trained
 from hetspike.quantization.quantizer import Choice, boundary_choices, quantize, single_scheme
 from hetspike.settings import Distillation
 
-with job(snakemake) as say:
-    with network_of(snakemake.input.float_network):
-        network, about = load_trained(Path(snakemake.input.float_network).read_bytes())
+
+def main(
+    *, input: Named, output: Named, params: Named, wildcards: Named, resources: Named, say: Say
+) -> None:
+    with network_of(input["float_network"]):
+        network, about = load_trained(Path(input["float_network"]).read_bytes())
     assignment = {}
-    if snakemake.params.choice:
-        example, _ = read_samples(snakemake.input.train).batch(torch.arange(1))
-        boundary = boundary_choices(network, snakemake.params.boundary_layers, example)
-        assignment = single_scheme(network, Choice(*snakemake.params.choice), boundary)
-    elif path := snakemake.input.get("search"):
+    if params["choice"]:
+        example, _ = read_samples(input["train"]).batch(torch.arange(1))
+        boundary = boundary_choices(network, params["boundary_layers"], example)
+        assignment = single_scheme(network, Choice(*params["choice"]), boundary)
+    elif path := input.get("search"):
         found = read_json(path, "assignment")["assignment"]
         assignment = {layer: Choice(*choice) for layer, choice in found.items()}
     about["assignment"] = assignment
-    learning = {}
-    if how := snakemake.params.distillation:
-        learning = {"teacher": network, "distillation": Distillation(**how)}
-    train_network(snakemake, say, quantize(network, assignment), about, **learning)
+    learning = {"seed": int(wildcards["seed"]), "gpu": resources["gpu"], "say": say}
+    if how := params["distillation"]:
+        learning |= {"teacher": network, "distillation": Distillation(**how)}
+    train_network(quantize(network, assignment), about, input, output, params, **learning)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
-from jobs import job
+from jobs import Named, Say, run
 from reading import read_table
 
 from hetspike.atomic import sealed
@@ -24,20 +24,20 @@ def with_short_names(rows: pd.DataFrame, architecture: str) -> pd.DataFrame:
     return rows.join(named, on="layer")
 
 
-with job(snakemake):
-    results = read_table(snakemake.input.results, gaps=None)
-    layers = pd.concat(map(read_table, snakemake.input.layers), ignore_index=True)
+def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
+    results = read_table(input["results"], gaps=None)
+    layers = pd.concat(map(read_table, input["layers"]), ignore_index=True)
     layers = pd.concat(
-        with_short_names(rows, snakemake.params.architectures[dataset])
+        with_short_names(rows, params["architectures"][dataset])
         for dataset, rows in layers.groupby("dataset", sort=False)
     )
-    layers = layers.replace({"dataset": snakemake.params.labels})
-    cells = pd.DataFrame(snakemake.params.cells).rename(columns={"name": "cell"})
+    layers = layers.replace({"dataset": params["labels"]})
+    cells = pd.DataFrame(params["cells"]).rename(columns={"name": "cell"})
     histories = pd.concat(
         [
             read_table(path, Epoch._fields).assign(dataset=dataset, seed=seed, cell=cell)
             for (dataset, seed, cell), path in zip(
-                snakemake.params.networks, snakemake.input.histories, strict=True
+                params["networks"], input["histories"], strict=True
             )
         ],
         ignore_index=True,
@@ -45,21 +45,26 @@ with job(snakemake):
     made = {
         **{
             f"training-{dataset}": training_curves(
-                rows.replace({"dataset": snakemake.params.labels}), cells
+                rows.replace({"dataset": params["labels"]}), cells
             )
             for dataset, rows in histories.groupby("dataset")
         },
         **{
             f"accuracy-{dataset}": accuracy_against_bits(results[results["dataset"] == label])
-            for dataset, label in snakemake.params.labels.items()
+            for dataset, label in params["labels"].items()
         },
         **{
             f"assignments-{search}": assignments(layers, cells, search)
-            for search in snakemake.params.searches
+            for search in params["searches"]
         },
-        "energy": energy_views(read_table(snakemake.input.energy, gaps=None), cells),
+        "energy": energy_views(read_table(input["energy"], gaps=None), cells),
         "spike-rates": spike_rates(layers, cells),
     }
-    for output in map(Path, snakemake.output):
-        with sealed(output) as part:
-            part.write_bytes(rendered(made[output.stem], output.suffix[1:]))
+    for path in map(Path, output["figures"]):
+        with sealed(path) as part:
+            part.write_bytes(rendered(made[path.stem], path.suffix[1:]))
+    say(f"{len(made)} figures")
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,4 +1,4 @@
-"""What a network's inference costs, under five views that assume different hardware.
+"""Energy of a network's inference, under views that assume different hardware.
 
 The energy claims of this field are formulas. Each view here is one such formula, in picojoules a
 recording, over the rows of a table of operations (columns of `cost.operations.Operation`). Several
@@ -17,6 +17,7 @@ import math
 import tomllib
 from collections.abc import Callable
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ UNCOUNTED = "uncounted"
 
 
 def add(bits: float) -> float:
-    """Energy of a fixed-point addition of that width [pJ; QKeras].
+    """Return the energy of a fixed-point addition of that width [pJ; QKeras].
 
     >>> round(add(32), 4)  # Horowitz measured 0.1
     0.1
@@ -43,7 +44,7 @@ def add(bits: float) -> float:
 
 
 def multiply(bits: int, other: int) -> float:
-    """Energy of a fixed-point multiplication of these widths [pJ; QKeras].
+    """Return the energy of a fixed-point multiplication of these widths [pJ; QKeras].
 
     >>> round(multiply(8, 8), 3)  # Horowitz measured 0.2
     0.2
@@ -53,7 +54,7 @@ def multiply(bits: int, other: int) -> float:
 
 
 def shift(bits: int, value_bits: int) -> float:
-    """Energy of shifting a value by an exponent of so many bits [pJ; QKeras].
+    """Return the energy of a shift by an exponent of so many bits [pJ; QKeras].
 
     An addition at B log10(B) bits, B = sqrt(2^bits * value_bits).
 
@@ -65,7 +66,7 @@ def shift(bits: int, value_bits: int) -> float:
 
 
 def access(bits: float, capacity: float) -> float:
-    """Energy of reading or writing so many bits in an SRAM of that capacity in bytes [pJ].
+    """Return the energy of an access to so many bits of an SRAM of `capacity` bytes [pJ].
 
     Horowitz's points for a word of 64 bits, linear in between [Lemaire 2022, section 3].
 
@@ -77,7 +78,7 @@ def access(bits: float, capacity: float) -> float:
 
 
 def accumulator_bits(row: pd.Series) -> int:
-    """Width that no sum of this row can leave.
+    """Return the width that no sum of this row exceeds, in bits.
 
     Synapses: weights with their exponents aligned, times the largest input seen, times the
     fan-in. Products of activations: the width of the largest sum seen.
@@ -106,7 +107,7 @@ def field(row: pd.Series) -> float:
 
 
 def operations_of(row: pd.Series) -> Arithmetic:
-    """Multiplications, shifts and additions a recording that the view `ops` charges a row for."""
+    """Count the operations a recording that the view `ops` charges a row for."""
     macs, acs = row["macs"], row["acs"]
     if row["kind"] != SYNAPSES or row["bits"] == FLOAT_BITS:
         return Arithmetic(macs, 0, macs + acs)
@@ -157,17 +158,31 @@ def total(row: pd.Series) -> float:
     return ops(row) + memory(row)
 
 
-ENERGY_VIEWS: dict[str, Callable[[pd.Series], float]] = {
-    "bits_linear": bits_linear,
-    "field": field,
-    "ops": ops,
-    "memory": memory,
-    "total": total,
+class View(NamedTuple):
+    """A formula for the energy of a row of operations, and how tables show it."""
+
+    energy: Callable[[pd.Series], float]
+    heading: str
+    in_picojoules: bool = True
+    # whether 8-bit weights alone change it: then it is also compared with a network of those
+    int8: bool = True
+
+
+# A new view is a function above and an entry here.
+ENERGY_VIEWS = {
+    # a network of 8-bit weights stores a quarter of the bits whatever is measured
+    "bits_linear": View(bits_linear, "Weight bits", in_picojoules=False, int8=False),
+    "field": View(field, "MAC and AC", int8=False),
+    "ops": View(ops, "Operations"),
+    "memory": View(memory, "Memory (32-bit potentials)"),
+    "total": View(total, "Operations and memory (32-bit potentials)"),
 }
+INT8 = "int8"  # the operations of float-tuned at 8-bit uniform weights: a second reference
+INT8_VIEWS = [name for name, view in ENERGY_VIEWS.items() if view.int8]
 
 
 def energies(layers: pd.DataFrame) -> pd.DataFrame:
-    """Energy of each row of one network's operations under each view, a column a view.
+    """Compute the energy of each operation of one network, a column a view.
 
     The first row of synapses is the first layer: rows stand in the order of execution. Of what is
     not counted an energy is not known, NaN.
@@ -176,13 +191,14 @@ def energies(layers: pd.DataFrame) -> pd.DataFrame:
     rows = layers.assign(first=synapses & synapses.cumsum().eq(1))
     counted = rows[rows["kind"].ne(UNCOUNTED)]
     views = {
-        view: [each(row) for _, row in counted.iterrows()] for view, each in ENERGY_VIEWS.items()
+        name: [view.energy(row) for _, row in counted.iterrows()]
+        for name, view in ENERGY_VIEWS.items()
     }
     return pd.DataFrame(views, index=counted.index, dtype=float).reindex(layers.index)
 
 
 def as_int8(layers: pd.DataFrame) -> pd.DataFrame:
-    """The same operations with the float layers at 8-bit uniform: what quantization saves beyond.
+    """Store the float layers of the same operations at 8-bit uniform: a second reference.
 
     layers  columns of `cost.operations.Operation` of one network or of many
 

@@ -1,4 +1,4 @@
-"""What a trained model does on the test split: its predictions and its measured operations."""
+"""Operations of a network, counted on recordings, and the predictions of the same pass."""
 
 import math
 import warnings
@@ -61,20 +61,20 @@ class Operation(NamedTuple):
 
 
 class Stored:
-    """Which numbers of a network rows have counted so far: each is stored once."""
+    """Numbers of a network that earlier rows have counted: each is stored once."""
 
     def __init__(self) -> None:
         self.counted: set[tuple[int, Choice]] = set()
 
     def add(self, numbers: Iterable[Tensor | None], choice: Choice = IN_FLOAT) -> int:
-        """How many of these no row has counted; what is stored in two ways is stored twice."""
+        """Return how many of these no row has counted; what is stored in two ways counts twice."""
         found = {(id(each), choice): each.numel() for each in numbers if each is not None}
         new = sum(count for key, count in found.items() if key not in self.counted)
         self.counted |= found.keys()
         return new
 
     def left(self, numbers: Iterable[Tensor]) -> int:
-        """How many of these no row has counted in any way."""
+        """Return how many of these no row has counted in any way."""
         counted = {number for number, _ in self.counted}
         return sum(each.numel() for each in numbers if id(each) not in counted)
 
@@ -82,7 +82,7 @@ class Stored:
 def predict_and_count(
     model: nn.Module, samples: Samples, assignment: Assignment
 ) -> tuple[list[int], list[Operation]]:
-    """Predicted classes [R] and the operations that they took, from one pass over the samples.
+    """Predict classes [R] and count the operations, in one pass over the samples.
 
     `model` holds plain weights (`packed.packing.unpack`); `assignment` says how they are stored.
     Rows of a kind stand in the order of execution. A layer that never ran stands behind the others,

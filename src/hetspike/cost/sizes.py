@@ -1,4 +1,4 @@
-"""How large a network is, under the five names that must not be mixed up.
+"""Sizes of a network, under five names that are often confused.
 
 Every function takes a table of one row per operation, with the columns of
 `cost.operations.Operation`; rows without stored numbers (attention, neurons) count nothing.
@@ -19,7 +19,7 @@ def _mean_bits(layers: pd.DataFrame, counts: str) -> float:
 
 
 def effective_bits(layers: pd.DataFrame) -> float:
-    """Mean bits per quantized weight, sum(n b) / sum(n): the paper's "effective resolution".
+    """Return the mean bits per quantized weight, sum(n b) / sum(n) ["effective resolution"].
 
     Layers kept in float are not counted; a network without a quantized layer has 32 bits.
     """
@@ -27,17 +27,17 @@ def effective_bits(layers: pd.DataFrame) -> float:
 
 
 def compression(layers: pd.DataFrame) -> float:
-    """32 / effective bits: the paper's compression, quantized weights only."""
+    """Return 32 / effective bits: the paper's compression, of quantized weights only."""
     return FLOAT_BITS / effective_bits(layers)
 
 
 def stored_bits(layers: pd.DataFrame) -> pd.Series:
-    """Bits of all that is stored of each layer: weights at their width, scales and biases."""
+    """Return all stored bits of each layer: weights at their width, scales and biases."""
     return layers["weights"] * layers["bits"] + layers["numbers"] * layers["number_bits"]
 
 
 def model_bits(layers: pd.DataFrame) -> float:
-    """Mean bits per stored number, scales, biases and layers in float included.
+    """Return the mean bits per stored number, with scales, biases and float layers.
 
     A quantized layer stores two numbers a channel, its scale and its bias: batch norm is folded
     into them.
@@ -46,7 +46,7 @@ def model_bits(layers: pd.DataFrame) -> float:
 
 
 def mac_bits(layers: pd.DataFrame) -> float:
-    """Mean bits per quantized weight, each weighted by how often it is met: sum(m b) / sum(m).
+    """Return the mean bits per quantized weight, weighted by its uses: sum(m b) / sum(m).
 
     m is the dense count of a layer's multiply-accumulates: its weights times where they are used.
     """

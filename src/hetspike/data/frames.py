@@ -1,4 +1,4 @@
-"""Events -> frames: how often each pixel fired in each of T slices of a recording.
+"""Frames: how often each pixel fired in each of T slices of a recording.
 
 With n events, event i at time t_i, a recording is cut either into slices
 
@@ -27,12 +27,12 @@ MOST_STEPS = 2**20  # times the longest recording, they fit 63 bits
 
 
 def steps_by_count(events: NDArray[np.void], steps: int) -> NDArray[np.int64]:
-    """Step of each event, slices of equal event count: [E] -> [E]."""
+    """Return the step of each event, in slices of equal event count: [E] -> [E]."""
     return np.arange(len(events)) * steps // max(len(events), 1)
 
 
 def steps_by_time(events: NDArray[np.void], steps: int) -> NDArray[np.int64]:
-    """Step of each event, slices of equal duration from first to last event: [E] -> [E]."""
+    """Return the step of each event, in slices of equal duration: [E] -> [E]."""
     t = events["t"].astype(np.int64)
     elapsed = t - t[:1]
     duration = elapsed.max(initial=1)  # [us]; 1 where all events share one moment
@@ -49,7 +49,7 @@ def event_counts(
     steps: int,
     slice_by: Literal["count", "time"],
 ) -> NDArray[np.int64]:
-    """Counts [T, 2, H, W] of a recording [E]; channel 0 counts darker, channel 1 brighter."""
+    """Count the events of a recording [E]: [T, 2, H, W], channel 0 darker, 1 brighter."""
     assert steps > 0, "at least one step"
     width, height = sensor_size
     shape = (steps, 2, height, width)
@@ -62,7 +62,7 @@ def event_counts(
 def frames(
     recordings: Recordings | OnDemand, *, steps: int, slice_by: Literal["count", "time"]
 ) -> Iterator[NDArray[np.uint8]]:
-    """The counts of each recording as bytes, [T, 2, H, W].
+    """Yield the counts of each recording as bytes, [T, 2, H, W].
 
     One at a time: together they may be too large for memory. A recording of fewer events than steps
     has empty frames, one without events only those. Raises UserError for `steps` or a sensor that

@@ -1,4 +1,4 @@
-"""Framed recordings, in memory or in a file, and the batches that networks take of them.
+"""Samples: framed recordings with labels, in memory or in a file, and batches of them.
 
 The file is a zip archive of `about.json` (shape, labels, classes) and a deflated member for the
 frames of each recording: most counts are 0. It is read through a memory map, and a recording is
@@ -162,7 +162,7 @@ def store(
     labels: Sequence[int],
     classes: Sequence[str],
 ) -> tuple[int, ...]:
-    """Write the frames [T, C, H, W] of one recording after the other -> shape [R, T, C, H, W].
+    """Write the frames [T, C, H, W] of each recording; return the shape [R, T, C, H, W].
 
     Equal frames are equal bytes: no member has a date.
     """
@@ -189,7 +189,7 @@ def _write(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def at_once(frames: Tensor | StoredFrames, most: int) -> int:
-    """How many recordings go through a network together when nothing is learnt: bounds memory."""
+    """Return how many recordings fit a forward pass without gradients."""
     return max(1, min(most, VALUES // math.prod(frames.shape[1:])))
 
 
@@ -204,19 +204,19 @@ class Samples(NamedTuple):
     device: str = "cpu"
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames [T, B, C, H, W] and labels [B] of these rows [B]."""
+        """Return frames [T, B, C, H, W] and labels [B] of these recordings [B]."""
         # bytes are moved, a quarter of the floats that they become
         frames = self.frames[rows].to(self.device).transpose(0, 1).float()
         return frames, self.labels[rows].to(self.device)
 
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches in the given order or as stored, read while the ones before are at work."""
+        """Yield batches in the given order, or as stored; a GPU's are read ahead."""
         order = torch.arange(len(self.labels)) if order is None else order
         return ahead(self.batch, order.split(size), 1 if self.device == "cpu" else READERS)
 
 
 def ahead(make: Callable[[T], U], items: Iterable[T], workers: int) -> Iterator[U]:
-    """make(item) of each in order, by so many threads, while those before are used."""
+    """Yield make(item) of each item in order, prepared ahead by so many threads."""
     left = iter(items)
     with ThreadPoolExecutor(workers) as threads:
         coming = deque(threads.submit(make, item) for item in islice(left, workers))

@@ -1,1 +1,1 @@
-"""What can be seen of any network from outside: its layers, its operations, its faults."""
+"""Facts of any network, found from outside: layers, operations, answers, faults."""

@@ -1,4 +1,4 @@
-"""What a network and its recordings must keep to, tried on a few before anything long begins.
+"""The contract of networks and recordings, tried on a few before anything long begins.
 
     recordings   frames [R, T, C, H, W] of finite numbers; labels [R], int64, on the CPU
     a network    takes frames [T, B, C, H, W] and returns logits [B, classes], finite, a class for
@@ -35,7 +35,7 @@ LOUD = 100.0  # a potential at which every neuron fires
 def check(
     model: nn.Module, samples: Samples, called: str = "recordings", *, labelled: bool = True
 ) -> int:
-    """How many classes a network tells, once it is found to answer on these recordings.
+    """Check that a network answers on these recordings; return its number of classes.
 
     called    what errors call the recordings
     labelled  whether the labels count
@@ -72,7 +72,7 @@ def check(
 
 
 def check_layers(model: nn.Module, samples: Samples) -> None:
-    """Raise UserError where a layer never runs: its bits would count, and its errors would not."""
+    """Raise UserError where a layer never runs: its bits would count, its errors would not."""
     trial = copied(model).to(samples.device)
     used: set[str] = set()
     layers = quantizable_layers(trial)
@@ -104,7 +104,7 @@ def check_learning(model: nn.Module, train: Samples, sizes: Iterable[int]) -> No
 
 
 def batch_sizes(recordings: int, size: int) -> list[int]:
-    """How many recordings each batch of an epoch has."""
+    """Return the size of each batch of an epoch."""
     return [len(each) for each in torch.arange(recordings).split(size)]
 
 
@@ -160,7 +160,7 @@ def check_recordings(samples: Samples, *, labelled: bool) -> None:
 
 
 def device_of(samples: Samples) -> torch.device:
-    """Where batches go, in full. Raises UserError where there is no such device."""
+    """Return the device of batches. Raises UserError where there is no such device."""
     try:
         device = torch.empty(0, device=samples.device).device
     except (RuntimeError, AssertionError) as error:

@@ -1,4 +1,4 @@
-"""How many pairs of two values meet in products, and what is seen of these values.
+"""Counts of pairs of values that meet in products, and statistics of these values.
 
 Nothing is multiplied: pairs follow from where values are not zero. In a matrix product an input
 meets one weight for every output, in a convolution one for every tap of the kernel and output
@@ -19,7 +19,7 @@ FINEST = 16  # bits after the point that an input may have
 
 
 def count(mask: Tensor, met: int | Tensor) -> int:
-    """Pairs of the inputs that a mask (bool) names, each of which meets so many weights.
+    """Count the pairs of masked inputs (bool) and the weights that each of them meets.
 
     met     a number, or one for each place [...] of a mask [B, C, ...]
 
@@ -33,7 +33,7 @@ def count(mask: Tensor, met: int | Tensor) -> int:
 
 
 def count_products(left: Tensor, right: Tensor) -> int:
-    """Pairs in a matrix product [..., M, K] @ [..., K, N] of which two masks name both values."""
+    """Count pairs in a product [..., M, K] @ [..., K, N] whose two values are masked."""
     return int((left.sum(-2) * right.sum(-1)).sum())
 
 
@@ -48,7 +48,7 @@ def weights_met(
     groups: int,
     transposed: bool = False,
 ) -> Tensor:
-    """How many weights an input of a convolution meets, by its place [...].
+    """Return how many weights an input of a convolution meets, by its place [...].
 
     inputs, outputs     sizes of the axes, without those of batch and channels
     weight              shape [C_out, C_in / groups, ...]; transposed, [C_in, C_out / groups, ...]

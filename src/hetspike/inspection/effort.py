@@ -1,8 +1,7 @@
-"""What a search or a training costs, counted in recordings that pass through the network.
+"""Effort: the cost of a search or a training, in recordings passed through the network.
 
 Seconds differ from run to run; recordings do not, and so the costs of a study are as reproducible
-as its accuracies. A pass with gradients counts as three without: backward takes about twice the
-operations of forward [Kaplan 2020, arXiv 2001.08361, section 2.1].
+as its accuracies. A pass with gradients counts as three without.
 """
 
 from collections.abc import Iterator
@@ -14,15 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hetspike.settings import Schedule
+from hetspike.settings import PASSES_WITH_GRADIENT
 
-PASSES_WITH_GRADIENT = 3
 _COUNTS = ContextVar("counts", default=True)
 
 
 @contextmanager
 def uncounted() -> Iterator[None]:
-    """Passes in here cost nothing: they try a network before a search or a training begins."""
+    """Exclude passes from the effort: they only try a network."""
     before = _COUNTS.set(False)
     try:
         yield
@@ -48,8 +46,3 @@ class Effort:
                 self.passes += weight * inputs[0].shape[1]
 
         model.register_forward_hook(count)
-
-
-def training_passes(recipe: Schedule, train: int, validation: int) -> int:
-    """The passes of one training on so many recordings: an epoch trains, then validates."""
-    return recipe.epochs * (PASSES_WITH_GRADIENT * train + validation)

@@ -1,4 +1,4 @@
-"""Numbers that are not finite, found where they stand first.
+"""Numbers that are not finite, located where they occur first.
 
 Spikes hide them: a neuron whose potential is not a number is silent, and silent neurons have a
 finite loss. So weights and statistics are looked at themselves. Looking only reads.
@@ -16,7 +16,7 @@ REMEDY = "start again with a lower learning_rate, or a longer warm-up"
 
 
 def numbers_of(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers that hold floating-point numbers, named by their layers."""
+    """Return floating-point parameters and buffers, named by their layers."""
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     return {_plain(name): each for name, each in tensors.items() if each.is_floating_point()}
 
@@ -64,7 +64,7 @@ def check_pass(model: nn.Module, frames: Tensor, logits: Tensor, loss: Tensor) -
 
 
 def not_finite_logits(model: nn.Module, frames: Tensor, logits: Tensor) -> str:
-    """What is wrong with logits, and where it began: the frames pass once more, hooks look on."""
+    """Say what is wrong with logits and after which layer it began, by one more pass."""
     began: list[str] = []
 
     def look(name: str, output: object) -> None:

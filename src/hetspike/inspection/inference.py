@@ -11,13 +11,13 @@ from hetspike.inspection.modes import evaluating
 
 @torch.no_grad()
 def answers(model: nn.Module, frames: Tensor) -> Tensor:
-    """Logits [B, classes] of a model in evaluation mode; no running statistic moves."""
+    """Compute logits [B, classes] in evaluation mode; no running statistic moves."""
     with evaluating(model):
         return model(frames)
 
 
 def logits_of(model: nn.Module, samples: Samples, most: int = 64) -> Tensor:
-    """The same for all recordings, at most so many at once: [R, classes] on the CPU.
+    """Compute logits [R, classes] of all recordings, in batches of at most `most`, on the CPU.
 
     Raises UserError where they are not finite, with the layer after which that began.
     """
@@ -31,5 +31,5 @@ def logits_of(model: nn.Module, samples: Samples, most: int = 64) -> Tensor:
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Fraction of recordings whose largest logit is their label: [R, classes], [R] -> scalar."""
+    """Return the fraction of recordings whose largest logit is their label."""
     return (logits.argmax(1) == labels).double().mean().item()

@@ -11,12 +11,12 @@ Synapses = nn.Conv1d | nn.Conv2d | nn.Linear
 
 
 def quantizable_layers(model: nn.Module) -> dict[str, Synapses]:
-    """Convolutions and linear layers by their name in the model, in the model's order."""
+    """Return convolutions and linear layers by their name, in the order of the model."""
     return {name: layer for name, layer in model.named_modules() if isinstance(layer, Synapses)}
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """A copy, its neurons and the model's at rest: a state with gradients cannot be copied.
+    """Copy a model. Neurons of both are reset: a state with gradients cannot be copied.
 
     Raises UserError where a module keeps something else that cannot be copied.
     """

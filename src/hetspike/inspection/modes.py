@@ -1,4 +1,4 @@
-"""Training and evaluation mode, module by module: what its owner froze stays frozen."""
+"""Training and evaluation mode, module by module: frozen modules stay frozen."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode in here; then every module is as it was."""
+    """Put the model into evaluation mode for a while, then restore the mode of each module."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -20,7 +20,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def frozen(model: nn.Module) -> list[nn.Module]:
-    """Modules that a training leaves in evaluation mode.
+    """Return the modules that a training leaves in evaluation mode.
 
     Those are the modules in evaluation mode of a model in training mode, and the batch norms none
     of whose parameters learns: their statistics are frozen with them.
@@ -32,7 +32,7 @@ def frozen(model: nn.Module) -> list[nn.Module]:
 
 
 def set_training(model: nn.Module, still: list[nn.Module]) -> None:
-    """The model in training mode, but for the modules that keep still."""
+    """Put the model into training mode, except for the modules in `still`."""
     model.train()
     for module in still:
         module.eval()

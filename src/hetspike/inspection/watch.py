@@ -1,4 +1,4 @@
-"""What a forward pass executes, operation by operation.
+"""A trace of a forward pass: every operation, sorted and counted.
 
 `Watch` sees every operation of PyTorch that a network runs [TorchDispatchMode]. It knows which
 tensors are activations, made from the frames, and which are constants, made from parameters or

@@ -23,7 +23,7 @@ NETWORKS: dict[str, type[NetworkSettings]] = {"spikformer": SpikformerSettings}
 
 
 def dotted_names(layers: list[str]) -> list[tuple[str, str]]:
-    """No part of a network and the layer's own name: for networks that tell nothing else."""
+    """Name layers by themselves: for architectures without names of parts."""
     return [("", layer) for layer in layers]
 
 
@@ -43,12 +43,12 @@ class Architecture(NamedTuple):
 
 
 def load(name: str) -> Architecture:
-    """The architecture of that name."""
+    """Return the architecture of that name."""
     return import_module(f"{__name__}.{name}").ARCHITECTURE
 
 
 def network_settings(content: Any) -> NetworkSettings:
-    """The settings of a network, by the class of the architecture that they name.
+    """Check the settings of a network by the class of the architecture that they name.
 
     Raises ValueError where there is no such architecture, or it has no such settings.
     """
@@ -67,6 +67,6 @@ AnyNetwork = Annotated[SerializeAsAny[NetworkSettings], BeforeValidator(network_
 
 
 def build(settings: NetworkSettings, classes: int) -> nn.Module:
-    """An untrained network. Its weights are random: seed torch first."""
+    """Build an untrained network. Its weights are random: seed torch first."""
     options = settings.model_dump(exclude={"architecture"})
     return load(settings.architecture).build(classes, **options)

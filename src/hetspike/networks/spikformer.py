@@ -138,7 +138,7 @@ class Spikformer(nn.Module):
 
 
 def layer_names(layers: list[str]) -> list[tuple[str, str]]:
-    """Part of the network and short name of each layer, in the order of the network.
+    """Return the part of the network and the short name of each layer, in order.
 
     >>> layer_names(["patch.stages.0.0", "patch.stages.2.0", "blocks.0.attention.q.0", "head"])
     [('patch', 'conv1'), ('patch', 'conv2'), ('block 1', 'q'), ('', 'head')]
@@ -158,7 +158,7 @@ def layer_names(layers: list[str]) -> list[tuple[str, str]]:
 
 
 def integer_logits(model: Spikformer, engine: Any, x: Tensor) -> Tensor:
-    """The forward pass on an integer engine: counts [T, B, 2, H, W] -> logits [B, classes]."""
+    """Run on an integer engine: event counts [T, B, 2, H, W] -> logits [B, classes]."""
     for stage in model.patch.stages:
         x = engine.spikes(stage, x) if isinstance(stage, nn.Sequential) else engine.pool(stage, x)
     x = (x + engine.spikes(model.patch.position, x)).flatten(3)

@@ -18,7 +18,7 @@ from hetspike.quantization.quantizer import freeze, quantize
 
 
 def skeleton(said: TrainedHeader | PackedHeader) -> nn.Module:
-    """The network that a header tells, without memory for its tensors: they are to be assigned."""
+    """Build the network of a header on the device meta; its tensors are assigned later."""
     if said.classes is None or said.network is None:
         raise UserError(
             "the file does not hold a network that hetspike builds: unpack it into the module that "
@@ -31,7 +31,7 @@ def skeleton(said: TrainedHeader | PackedHeader) -> nn.Module:
 def trained_bytes(
     network: nn.Module, about: Mapping[str, Any], tensors: dict[str, Tensor] | None = None
 ) -> bytes:
-    """The file of a network as a training left it.
+    """Return the bytes of the file of a trained network.
 
     about    how to build it again: classes, network (architecture and settings), assignment
     tensors  another state of it, of an earlier epoch for example
@@ -46,7 +46,7 @@ def trained_bytes(
 
 
 def load_trained(data: bytes) -> tuple[nn.Module, dict[str, Any]]:
-    """The network that a training wrote, and how it was built: classes, network, assignment.
+    """Load a trained network, and how it was built: classes, network, assignment.
 
     Raises UserError where the file is none of ours, damaged, or of another kind.
     """

@@ -1,4 +1,4 @@
-"""The file of a network, trained or packed: safetensors under a seal.
+"""The container of networks, trained or packed: safetensors with a digest.
 
 The header of the file says in JSON, under the key `hetspike`, what the network is. What stands
 there first, `digest`, is the SHA-256 of the whole file with 64 zeros in its place, so that no bit
@@ -34,7 +34,7 @@ FOREIGN = "not a safetensors file, or a damaged one: get it again"
 
 
 def sealed(tensors: dict[str, Tensor], said: dict[str, Any]) -> bytes:
-    """The file of these tensors and of what is said of them.
+    """Return the bytes of a file of tensors and a header.
 
     Raises UserError for what such a file cannot hold, numbers that are not finite among it.
     """
@@ -68,7 +68,7 @@ def _digest(data: bytes) -> str:
 
 
 def tensors_of(data: bytes) -> dict[str, Tensor]:
-    """The tensors of a file that was opened; UserError where a number in them is not finite."""
+    """Return the tensors of a file. Raises UserError where a number is not finite."""
     try:
         tensors = load(data)
     except SafetensorError:
@@ -89,7 +89,7 @@ def check_finite(tensors: dict[str, Tensor]) -> None:
 
 
 def opened(data: bytes) -> dict[str, Any]:
-    """What the header of a file of ours says, before its seal is checked.
+    """Return the header of a file, before its digest is checked.
 
     Raises UserError for other files, and where the header and the bytes behind it do not fit.
     """

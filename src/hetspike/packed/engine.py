@@ -1,4 +1,4 @@
-"""A packed network run on integers: additions, shifts and comparisons.
+"""An integer engine for packed networks: additions, shifts and comparisons.
 
 A layer's accumulator sums levels as integers, in units of the smallest. What follows it in the
 float network, gain a and shift b of a channel and a neuron of threshold h,
@@ -73,7 +73,7 @@ class Fixed(NamedTuple):
 
 
 def fixed_point(gain: Tensor, bias: Tensor, threshold: float, largest: float) -> Fixed:
-    """Fixed point of neurons that get gain * acc + bias, float64 both, acc up to `largest`.
+    """Compute the fixed point of neurons that get gain * acc + bias, acc up to `largest`.
 
     A potential keeps between 0 and what is added to it: that bounds its width. Rounded once in B
     and down in every step, it lies less than 1.5 units too low.
@@ -110,7 +110,7 @@ class IntegerLayer:
         return fixed_point(gain, bias, threshold, self.heaviest * largest)
 
     def exact(self, largest: int) -> torch.dtype:
-        """What holds every sum of inputs up to `largest`; UserError where nothing does."""
+        """Return the type that holds every sum of inputs up to `largest`, or raise UserError."""
         top = self.heaviest * largest
         for dtype, limit in EXACT.items():
             if top <= limit:
@@ -165,7 +165,7 @@ def check_runnable(model: nn.Module) -> None:
 
 
 def runs_on_integers(packed: Packed) -> bool:
-    """Whether the architecture of a file has integer logits, and none of its layers is in float."""
+    """Return whether the engine runs a file: known architecture, no layer in float."""
     network = packed.header.network
     known = network is not None and load(network.architecture).integer_logits is not None
     return known and not packed.has_float_weights
@@ -196,7 +196,7 @@ class Engine:
         self.tallies: dict[nn.Module, Tally] = defaultdict(Tally)
 
     def run(self, frames: Tensor | StoredFrames) -> tuple[Tensor, list[Count]]:
-        """Classes [R] of frames [R, T, C, H, W] of event counts, and what that took a recording."""
+        """Classify frames [R, T, C, H, W] of event counts; count the operations a recording."""
         self.tallies = defaultdict(Tally)
         size = at_once(frames, BATCH)
         batches = (frames[start : start + size] for start in range(0, len(frames), size))

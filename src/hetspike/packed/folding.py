@@ -36,7 +36,7 @@ class Affine(NamedTuple):
 
 
 class _Uses(TorchDispatchMode):
-    """Who takes which tensors on forward passes of a model."""
+    """The uses of tensors in forward passes of a model."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -135,14 +135,14 @@ def batch_norms_after(model: nn.Module, example: Tensor) -> dict[str, str]:
 
 
 def busy(example: Tensor) -> Tensor:
-    """Another example of the same shape, with events all over."""
+    """Return another example of the same shape, with events all over."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(BUSY, example.shape, generator=generator).float()
 
 
 @torch.no_grad()
 def answers(model: nn.Module, example: Tensor) -> Tensor:
-    """Output of the model in evaluation mode, from neurons at rest."""
+    """Return the output of the model in evaluation mode, from reset neurons."""
     functional.reset_net(model)
     output = model.eval()(example)
     functional.reset_net(model)
@@ -189,14 +189,14 @@ def affine(layer: Synapses, norm: nn.Module | None = None) -> Affine:
 
 
 def fold(layer: Synapses, after: Affine) -> None:
-    """Let a layer of plain weights do what follows it."""
+    """Fold the batch norm that follows into a layer of plain weights."""
     gain = after.gain.view(-1, *(1,) * (layer.weight.dim() - 1))
     layer.weight = nn.Parameter(gain * layer.weight.detach())
     layer.bias = nn.Parameter(after.shift)
 
 
 def without(model: nn.Module, norms: Iterable[str]) -> nn.Module:
-    """The model itself, with nothing in the place of these norms, under all their names."""
+    """Replace these norms of the model by identities, under all their names."""
     gone = [model.get_submodule(name) for name in norms]
     for name, module in list(model.named_modules(remove_duplicate=False)):
         if any(module is each for each in gone):

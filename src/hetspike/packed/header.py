@@ -1,4 +1,4 @@
-"""What the files of networks say of them: one model of a header, which every file is checked with.
+"""The header of a network's file, as models that every file is checked with.
 
 A header that is not exactly of this form is refused before anything is made because it says so.
 """
@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
 from torch import Tensor
 
-from hetspike.errors import UserError
+from hetspike.errors import UserError, shortened
 from hetspike.networks import AnyNetwork
 from hetspike.packed.container import check_seal, opened, sealed, tensors_of
 from hetspike.packed.traits import Traits
@@ -64,7 +64,7 @@ Many = Field(max_length=MOST_MODULES)
 
 
 class Header(Settings):
-    """What every file says."""
+    """Fields of every file."""
 
     wanted: ClassVar[str]  # told to whom gives a file of another kind
     format: Literal[3] = 3
@@ -75,7 +75,7 @@ class Header(Settings):
 
 
 class TrainedHeader(Header):
-    """Of a network as a training left it, quantizers included."""
+    """Header of a trained network, quantizers included."""
 
     wanted = "no trained network, but a packed one: name one of results/<study>/networks"
     kind: Literal["trained"] = "trained"
@@ -85,7 +85,7 @@ class TrainedHeader(Header):
 
 
 class PackedHeader(Header):
-    """Of a network to ship."""
+    """Header of a packed network."""
 
     wanted = "no packed network, but a trained one: pack it with `hetspike pack`"
     kind: Literal["packed"] = "packed"
@@ -107,7 +107,7 @@ T = TypeVar("T", bound=Header)
 
 
 def header(form: type[T], **said: Any) -> T:
-    """A header that says this. Raises UserError, one line, with the keys that are wrong."""
+    """Make a header. Raises UserError, one line, with the keys that are wrong."""
     return _checked(form, {"version": metadata.version("hetspike"), **said})
 
 
@@ -115,28 +115,22 @@ def _checked(form: type[T], said: dict[str, Any]) -> T:
     try:
         return checked(form, said, "header")
     except UserError as error:
-        raise UserError(short(str(error))) from None
-
-
-def short(problem: str) -> str:
-    """One line, and not the whole file in it."""
-    line = " ".join(problem.split())
-    return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."
+        raise UserError(shortened(str(error), SHOWN)) from None
 
 
 def write(said: Header, tensors: dict[str, Tensor]) -> bytes:
-    """The file of a network. Raises UserError for what it cannot hold."""
+    """Return the bytes of the file. Raises UserError for what it cannot hold."""
     return sealed(tensors, said.model_dump(mode="json"))
 
 
 def read_as(form: type[T], data: bytes) -> tuple[T, dict[str, Tensor]]:
-    """Header and tensors of a file.
+    """Read the header and the tensors of a file.
 
     Raises UserError where it is none of ours, of another version or kind, or damaged.
     """
     said = opened(data)
     if said.get("format") != FORMAT:
-        writer = short(str(said.get("version", "0.2.0 or before")))
+        writer = shortened(str(said.get("version", "0.2.0 or before")), SHOWN)
         raise UserError(
             f"a file as hetspike {writer!r} writes them, not of format {FORMAT}: make it again, or "
             "use that version"

@@ -10,15 +10,17 @@ NIR stores weights as floats: they lie on their levels, but scheme and bits are 
 
 import operator
 
-import nir
 import torch
-from nirtorch.torch_tracer import NIRTorchTracer
 from spikingjelly.activation_based import base, layer, neuron
-from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
 from torch import Tensor, fx, nn
 
-from hetspike.errors import UserError
+from hetspike.errors import UserError, provided_by
 from hetspike.quantization.quantizer import freeze
+
+with provided_by("nir"):
+    import nir
+    from nirtorch.torch_tracer import NIRTorchTracer
+    from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
 
 EXPRESSIBLE = {
     *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.AvgPool2d, nn.Flatten),
@@ -29,7 +31,7 @@ SILENT = (nn.Identity, nn.ModuleList)  # nothing that a signal passes
 
 
 def to_nir(model: nn.Module, example: Tensor, dt: float = 1e-4) -> nir.NIRGraph:
-    """The NIR graph of a network, or of a part of one, whose batch norms are folded.
+    """Export a network, or a part of one, whose batch norms are folded, as an NIR graph.
 
     model    as `packed.packing.unpack` leaves it
     example  its input, [T, B, ...] where the layers are in SpikingJelly's multi-step mode

@@ -1,4 +1,4 @@
-"""A trained network as a file to ship: weights at their layer's width, batch norm folded.
+"""Packing: a trained network as a file, weights at their width, batch norms folded.
 
 The container is safetensors, the tensors of a quantized layer of C channels and n weights of b bits
 
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from hetspike.errors import UserError
+from hetspike.errors import UserError, shortened
 from hetspike.inspection.layers import Synapses, quantizable_layers
 from hetspike.packed.checkpoint import skeleton
 from hetspike.packed.codes import from_bits, size_of, to_bits
@@ -38,7 +38,7 @@ from hetspike.packed.folding import (
     fold,
     without,
 )
-from hetspike.packed.header import PackedHeader, Stored, header, read_as, short, write
+from hetspike.packed.header import SHOWN, PackedHeader, Stored, header, read_as, write
 from hetspike.packed.traits import check_traits, traits
 from hetspike.quantization.levels import SCHEMES
 from hetspike.quantization.quantizer import Choice, Quantizer, freeze
@@ -60,7 +60,7 @@ class PackedLayer(NamedTuple):
 
     @property
     def weight(self) -> Tensor:
-        """The weights that the file stands for, float32 [C, ...]."""
+        """Return the weights of the file, float32 [C, ...]."""
         magnitudes = torch.tensor(SCHEMES[self.choice.scheme].levels(self.choice.bits).magnitudes)
         levels = magnitudes[self.magnitude] * torch.where(self.negative, -1.0, 1.0)
         return self.scale.float().view(-1, *(1,) * (levels.dim() - 1)) * levels
@@ -75,18 +75,18 @@ class Packed(NamedTuple):
 
     @property
     def about(self) -> dict[str, Any]:
-        """All that the file says, with what the caller of `pack` said among it."""
+        """Return all entries of the header, with those of the caller of `pack`."""
         said = self.header.model_dump(mode="json")
         return said | said.pop("about")
 
     @property
     def assignment(self) -> dict[str, Choice]:
-        """What each quantized layer is stored as."""
+        """Return the choice of each quantized layer."""
         return {name: layer.choice for name, layer in self.layers.items()}
 
     @property
     def has_float_weights(self) -> bool:
-        """Whether a layer was left in float, or the whole network."""
+        """Return whether any layer was left in float."""
         return any(each.dim() > 1 for each in self.others.values())
 
 
@@ -98,7 +98,7 @@ def pack(
     classes: int | None = None,
     **about: Any,
 ) -> bytes:
-    """The file of a model with quantized layers, as `quantize` and a training left it.
+    """Pack a model with quantized layers, as `quantize` and a training left it.
 
     example  one input of the model: on it, and on a busier one of its shape, the batch norms are
              found, and with them folded the model must answer as before
@@ -253,7 +253,7 @@ def _aliases(model: nn.Module) -> dict[str, str]:
 
 
 def unpack(data: bytes, *, into: nn.Module) -> nn.Module:
-    """The network of a file with plain weights: a copy of `into`, a module of the same structure.
+    """Unpack a file into a copy of `into`, a module of the same structure.
 
     Raises UserError where the file is none of ours, damaged, or of another network.
     """
@@ -261,12 +261,12 @@ def unpack(data: bytes, *, into: nn.Module) -> nn.Module:
 
 
 def network_of(packed: Packed) -> nn.Module:
-    """The network that a file builds, with plain weights. UserError where it builds none."""
+    """Build the network of a file, with plain weights. Raises UserError where it has none."""
     return _filled(packed, skeleton(packed.header))
 
 
 def load_packed(data: bytes) -> tuple[nn.Module, Packed]:
-    """The network of a file with plain weights, and all that the file holds.
+    """Load the network of a file, with plain weights, and all that the file holds.
 
     Raises UserError where the file is none of ours, damaged, or does not say how to build it.
     """
@@ -301,14 +301,14 @@ def _filled(packed: Packed, into: nn.Module) -> nn.Module:
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        problem = short(str(error).splitlines()[-1])
+        problem = shortened(str(error).splitlines()[-1].strip(), SHOWN)
         raise UserError(f"the packed network is not the one to unpack into: {problem}") from None
     check_traits(model, packed.header.traits)
     return model if device.type == "meta" else model.to(device)
 
 
 def read(data: bytes) -> Packed:
-    """What a file holds. Raises UserError where it is none of ours, damaged or cut short."""
+    """Read a file. Raises UserError where it is foreign, damaged or cut short."""
     said, tensors = read_as(PackedHeader, data)
     layers = {}
     for name, each in said.layers.items():

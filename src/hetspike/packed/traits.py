@@ -1,4 +1,4 @@
-"""What modules compute with beside their tensors: the settings that no state dict carries.
+"""Traits: settings of modules that no state dict carries.
 
 Neurons that differ in their leak, layers in their stride, norms in what they add to a variance: all
 have tensors of the same shapes. A file says the settings of its network's modules, and they are
@@ -33,7 +33,7 @@ class Traits(NamedTuple):
 
 
 def traits(model: nn.Module) -> list[Traits]:
-    """The settings of a model's modules, by name; models of plain weights have them all.
+    """Collect the settings of the modules of a model with plain weights.
 
     Plain values alone are settings, under the names that modules give them; `class` is the
     module's own, of one that holds no others.
@@ -53,7 +53,7 @@ def traits(model: nn.Module) -> list[Traits]:
 
 
 def settings_of(module: nn.Module) -> dict[str, Any]:
-    """The public attributes of a module that are plain values."""
+    """Return the public attributes of a module that are plain values."""
     settings = {
         key: _plain(value)
         for key, value in vars(module).items()

@@ -1,4 +1,4 @@
-"""Schemes by name: which values a quantized weight may take. Plain numbers, no tensors.
+"""Schemes by name: the levels of a quantized weight, in plain numbers.
 
 A scheme is one function from the stored bits b to its levels. To add one, write it and name it in
 `SCHEMES` with the widths that it has. A level stands for a multiple of the channel's learned scale;
@@ -42,7 +42,7 @@ class Levels(NamedTuple):
 
 
 class Arithmetic(NamedTuple):
-    """What it takes to weigh inputs and to accumulate them."""
+    """Operations that weigh inputs and accumulate them."""
 
     multiplications: float
     shifts: float
@@ -50,7 +50,7 @@ class Arithmetic(NamedTuple):
 
 
 class Scheme(NamedTuple):
-    """What a name in a configuration stands for: its levels, and the stored bits it comes in.
+    """A scheme: its levels, and the widths in bits that it comes in.
 
     terms   how many powers of two add up to a level, so that shifts weigh an integer; None where
             it takes a multiplier

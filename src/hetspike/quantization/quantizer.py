@@ -1,4 +1,4 @@
-"""Weights on a scheme's levels: {layer: (scheme, bits)} turns a float model into a quantized one.
+"""Quantizers: an assignment {layer: (scheme, bits)} makes a float model a quantized one.
 
 A quantizer is a parametrization of a layer's weight (torch.nn.utils.parametrize), so it works on
 any module with convolutions and linear layers, ours or not, and the layer itself stays as it is.
@@ -36,7 +36,7 @@ class Choice(NamedTuple):
 
 
 def as_choice(given: Any) -> Choice:
-    """A pair of scheme and bits as a choice. Raises UserError unless there are such levels."""
+    """Check a pair of scheme and bits. Raises UserError unless there are such levels."""
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise UserError(f"{given!r} is no choice of levels: give a scheme and bits, ('uniform', 3)")
     name, bits = given
@@ -53,7 +53,7 @@ def as_choice(given: Any) -> Choice:
 
 
 def choices(widths: Mapping[str, Iterable[int]]) -> tuple[Choice, ...]:
-    """Each scheme at each of its widths, in the order of a configuration.
+    """List each scheme at each of its widths, in the order of a configuration.
 
     Raises UserError unless there are such levels.
     """
@@ -96,7 +96,7 @@ class ScaleGradient(torch.autograd.Function):
 
 
 def least_squares_scale(rows: Tensor, levels: Tensor, thresholds: Tensor) -> Tensor:
-    """The scale of least squared error per row of weights: [C, N] -> [C].
+    """Return the scale of least squared error per row of weights: [C, N] -> [C].
 
     40 fractions of max|w| round the weights to levels; for the levels q of each the best scale is
     <w, q> / <q, q>, and the best of these is taken. For binary it is mean|w| [XNOR-Net, eq. 6].
@@ -150,7 +150,7 @@ class Quantizer(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """What a level of 1 stands for, by channel [C]."""
+        """Return the value of a level of 1, by channel [C]."""
         return self.log_scale.exp()
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -159,7 +159,7 @@ class Quantizer(nn.Module):
         return scale * RoundToLevel.apply(weight / scale, self.levels, self.thresholds)
 
     def codes(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Sign (bool, negative) and index of the magnitude of each quantized weight [C, ...]."""
+        """Return sign (bool, negative) and magnitude's index of each weight [C, ...]."""
         ratio = weight / self.scale.view(-1, *(1,) * (weight.dim() - 1))
         return ratio.signbit(), torch.bucketize(ratio.abs(), self.thresholds)
 
@@ -167,7 +167,7 @@ class Quantizer(nn.Module):
 def boundary_choices(
     model: nn.Module, boundary_layers: Literal["searched", "8-bit", "float"], example: Tensor
 ) -> dict[str, Choice | None]:
-    """First and last layer where they are kept out of a search: at 8 bits, or in float (None).
+    """Return the choices of first and last layer if no search has them; None is float.
 
     They are those that run first and last on frames [T, B, C, H, W], wherever they are defined.
     """
@@ -187,7 +187,7 @@ def boundary_choices(
 def single_scheme(
     model: nn.Module, choice: Choice, boundary: Mapping[str, Choice | None]
 ) -> dict[str, Choice]:
-    """One choice for every layer, the boundary layers excepted."""
+    """Assign one choice to every layer except the boundary layers."""
     choices = {name: boundary.get(name, choice) for name in quantizable_layers(model)}
     return {name: each for name, each in choices.items() if each}
 
@@ -208,7 +208,7 @@ def _make_plain(module: nn.Module) -> None:
 
 
 def quantize(model: nn.Module, assignment: Assignment) -> nn.Module:
-    """A copy of the model whose named layers hold quantized weights, ready for QAT.
+    """Copy a model and quantize the weights of the named layers, ready for QAT.
 
     A quantizer starts from the weight that the layer answers with, whatever computes it: an
     earlier quantizer, or a weight norm, is gone afterwards. Layers that are not named stay as they
@@ -231,7 +231,7 @@ def quantize(model: nn.Module, assignment: Assignment) -> nn.Module:
 
 
 def freeze(model: nn.Module) -> nn.Module:
-    """A copy of a model with plain weights: those of quantized layers lie on their levels."""
+    """Copy a model with plain weights: those of quantized layers lie on their levels."""
     frozen = copied(model)
     for module in frozen.modules():
         if parametrize.is_parametrized(module):

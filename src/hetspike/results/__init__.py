@@ -1,1 +1,1 @@
-"""What a study found: statistics, tables for people, figures, verdicts and the report."""
+"""What a study found: statistics, tables, claims and their verdicts, figures, the report."""

@@ -1,4 +1,4 @@
-"""The paper's claims as data, judged on the intervals of a results table.
+"""Claims of the paper as data, and verdicts on them from the intervals of a results table.
 
 config/claims.yaml holds exactly the fields of `Claims`.
 """
@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import Field, model_validator
 
+from hetspike.cost.energy import ENERGY_VIEWS, INT8, INT8_VIEWS
 from hetspike.errors import UserError
-from hetspike.names import FLOAT_TUNED, INT8, INT8_VIEWS, VIEWS
+from hetspike.names import FLOAT_TUNED
 from hetspike.results.notation import with_spread
 from hetspike.results.tables import MEASURES
 from hetspike.settings import Settings, checked
@@ -19,7 +20,7 @@ Verdict = Literal["supported", "not supported", "inconclusive", "not run"]
 # what a budget of bits settles by itself, whichever layers get them
 BUDGETED = {"effective_bits", "compression", "energy_bits_linear"}
 ENERGIES = {  # measure -> its view, and against what
-    **{f"energy_{view}": (view, FLOAT_TUNED) for view in VIEWS},
+    **{f"energy_{view}": (view, FLOAT_TUNED) for view in ENERGY_VIEWS},
     **{f"energy_{view}_{INT8}": (view, INT8) for view in INT8_VIEWS},
 }
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -108,7 +109,7 @@ def parse_claims(document: Any, source: str) -> Claims:
 
 
 def paper_table(claims: Claims) -> pd.DataFrame:
-    """The paper's numbers as `tables.results_table` takes them, one row per dataset of ours."""
+    """The paper's numbers as `results.tables.results_table` takes them, a row a dataset of ours."""
     rows = [
         (dataset, result.cell, result.dataset, result.accuracy, result.energy)
         for result in claims.paper
@@ -141,9 +142,9 @@ def verdict(claim: Claim, measured: tuple[float, float] | None, *, learnt: bool 
 def claims_table(claims: Claims, results: pd.DataFrame) -> pd.DataFrame:
     """One row per claim and dataset: what was measured, expected, on what basis, and the verdict.
 
-    results: `tables.results_table`. The reference of a dataset has learnt where the interval of its
-    accuracy lies above chance. Raises UserError where a row lacks the measure, as the reference
-    lacks a drop from itself.
+    results: `results.tables.results_table`. The reference of a dataset has learnt where the
+    interval of its accuracy lies above chance. Raises UserError where a row lacks the measure, as
+    the reference lacks a drop from itself.
     """
     rows = {(row["dataset"], row["cell"]): row for row in results.to_dict("records")}
     above_chance = results["accuracy_low"] > results["chance"]

@@ -1,4 +1,4 @@
-"""Searched networks against single schemes at equal bits, and against rows that differ in one part.
+"""Comparisons: searched rows with single schemes at equal bits, and ablations.
 
 A scheme alone comes at whole bits only. Between two of its rows its accuracy is interpolated:
 

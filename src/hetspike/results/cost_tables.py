@@ -1,8 +1,9 @@
-"""Sizes, energies and integer execution of a study's networks, as tables.
+"""Tables of sizes, energies and integer execution.
 
 All are made from two tables that the evaluation writes:
 
-    layers     dataset, cell, seed and the columns of `cost.operations.Operation`, a row each
+    layers     dataset, cell, seed and the columns of `cost.operations.Operation`, a row per
+               operation
     networks   dataset, cell, seed, packed_bytes; agreement and integer_accuracy, fractions of the
                test recordings, where the network runs on integers
 
@@ -14,9 +15,15 @@ from itertools import groupby
 
 import pandas as pd
 
-from hetspike.cost.energy import ENERGY_VIEWS, as_int8, energies, operations_of
+from hetspike.cost.energy import (
+    ENERGY_VIEWS,
+    INT8,
+    INT8_VIEWS,
+    as_int8,
+    energies,
+    operations_of,
+)
 from hetspike.cost.sizes import compression, effective_bits, mac_bits, model_bits, stored_bits
-from hetspike.names import INT8, INT8_VIEWS
 from hetspike.quantization.levels import SCHEMES, Arithmetic
 
 SIZES = {
@@ -27,13 +34,13 @@ SIZES = {
 }
 RATIOS = [f"energy_{view}" for view in ENERGY_VIEWS]
 INT8_RATIOS = [f"energy_{view}_{INT8}" for view in INT8_VIEWS]
-PICOJOULES = [f"{view}_pj" for view in ENERGY_VIEWS if view != "bits_linear"]
+PICOJOULES = [f"{view}_pj" for view, each in ENERGY_VIEWS.items() if each.in_picojoules]
 NETWORK = ["dataset", "cell", "seed"]
 ENDS = ("", "_low", "_high")
 
 
 def layer_table(layers: pd.DataFrame) -> pd.DataFrame:
-    """Every operation of every network with its size, its rates and its energies.
+    """Add size, rates and energies to every operation of every network.
 
     stored_bits: weights, scales and biases together; rate: share of the inputs that are not zero
     (of neurons: of potentials that spike); not_binary: share that is neither 0 nor 1.
@@ -82,7 +89,7 @@ def by_network(layers: pd.DataFrame, networks: pd.DataFrame, *, reference: str) 
 
 
 def mean_and_range(by_seed: pd.DataFrame) -> pd.DataFrame:
-    """Columns <measure>, <measure>_low, <measure>_high by dataset and cell, in their order."""
+    """Reduce seeds to <measure>, <measure>_low and <measure>_high by dataset and cell."""
     cells = by_seed.groupby(["dataset", "cell"], sort=False)
     parts = [
         cells.agg(how).add_suffix(end)

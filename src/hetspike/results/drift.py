@@ -1,4 +1,4 @@
-"""What moved between published numbers and those found now, and how far each may.
+"""Drift: what moved between published numbers and new ones, and how far each may.
 
 config/tolerances.yaml holds exactly the fields of `Tolerances`.
 """
@@ -17,7 +17,7 @@ from hetspike.settings import Settings
 
 
 class Tolerance(Settings):
-    """How far some measures may move where numbers are not the same to the last bit."""
+    """How far some measures may move on another class of machine."""
 
     measures: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         description="<column> or <table>.<column>; * in a name stands for anything"

@@ -1,4 +1,4 @@
-"""Accuracies and their differences with intervals, paired over seeds and test recordings.
+"""Intervals and tests of accuracies and their differences, over seeds and recordings.
 
 A cell of the study gives a matrix: seed s of the training classifies test recording r rightly or
 not. Both seeds and recordings are a sample of what could have been, and they cross: every seed

@@ -1,4 +1,4 @@
-"""The numbers of a study as tidy tables, a number per column: for csv and further work.
+"""Tidy tables of a study's accuracies and datasets, a number per column.
 
 Accuracies are percentages, drops percentage points, positive where a cell is worse than the
 reference. `present` shows the same tables to people.

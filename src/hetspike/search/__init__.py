@@ -8,10 +8,10 @@ by `load` when they are needed, so that looking up a name stays cheap.
 from collections.abc import Callable
 from importlib import import_module
 
-from hetspike.settings import DnasSettings, SensitivitySettings, Settings
+from hetspike.settings import DnasSettings, SearchSettings, SensitivitySettings
 
-SEARCHES: dict[str, type[Settings]] = {
-    "random": Settings,
+SEARCHES: dict[str, type[SearchSettings]] = {
+    "random": SearchSettings,
     "sensitivity": SensitivitySettings,
     "fisher": SensitivitySettings,
     "dnas": DnasSettings,
@@ -19,5 +19,5 @@ SEARCHES: dict[str, type[Settings]] = {
 
 
 def load(name: str) -> Callable:
-    """The function `search` of the module of that name."""
+    """Return the function `search` of the module of that name."""
     return import_module(f"{__name__}.{name}").search

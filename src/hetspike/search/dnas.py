@@ -26,7 +26,7 @@ from hetspike.inspection.modes import frozen, set_training
 from hetspike.quantization.quantizer import Choice, Quantizer, quantize
 from hetspike.search.space import Space
 from hetspike.settings import DnasSettings
-from hetspike.training.loop import FUSED, adamw, set_rate
+from hetspike.training.loop import adamw, set_rate
 
 
 class MixedWeight(nn.Module):
@@ -61,12 +61,14 @@ def search(
     *,
     settings: DnasSettings,
     seed: int,
+    portable: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
     """Choose a candidate for each layer of the space, at or under its budget.
 
     `model` is the float model and stays as it is. The training recordings are halved: one half
-    trains weights, the other logits. `say` receives a line per epoch.
+    trains weights, the other logits. `portable` chooses the steps of both optimizers, as
+    `hetspike.training.loop.adamw` tells. `say` receives a line per epoch.
 
     Raises UserError, at once, where the network cannot learn from the batches (`contract`), and
     with epoch, step and layer where a number is not finite.
@@ -75,7 +77,7 @@ def search(
     torch.manual_seed(seed)
     recipe = settings.recipe
     mixed = quantize(model, space.fixed)
-    weight_optimizer = adamw(mixed, recipe)
+    weight_optimizer = adamw(mixed, recipe, portable=portable)
     mixtures = []
     for name, layer in quantizable_layers(mixed).items():
         if name in space.weights:
@@ -84,7 +86,8 @@ def search(
             scales = [quantizer.log_scale for quantizer in mixtures[-1].quantizers]
             weight_optimizer.add_param_group({"params": scales, "weight_decay": 0.0})
     logits: list[Tensor] = [mixture.logits for mixture in mixtures]
-    logit_optimizer = torch.optim.Adam(logits, lr=settings.logit_learning_rate, fused=FUSED)
+    rate = settings.logit_learning_rate
+    logit_optimizer = torch.optim.Adam(logits, lr=rate, fused=portable)
 
     shares = torch.tensor([n / space.total for n in space.weights.values()])
     widths = torch.tensor([float(choice.bits) for choice in space.candidates])
@@ -128,7 +131,7 @@ def search(
 
 
 def turn_sizes(recordings: int, size: int) -> list[int]:
-    """How many recordings the batches of an epoch have, of weights and logits in turn."""
+    """Return the sizes of the batches of an epoch, of weights and logits in turn."""
     if recordings < 2:
         raise UserError("one recording: weights and logits are trained on one at least, each")
     halves = [batch_sizes(half, size) for half in (recordings - recordings // 2, recordings // 2)]

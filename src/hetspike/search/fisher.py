@@ -1,4 +1,4 @@
-"""How much the loss rises when one layer takes one candidate, by its whole Fisher matrix.
+"""Search by the rise of the loss of each candidate, from the whole Fisher matrix.
 
 As `sensitivity`, but errors are weighed in the directions in which they lie:
 
@@ -31,7 +31,7 @@ def search(
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
-    """The assignment of least total loss rise within the budget."""
+    """Return the assignment of least total loss rise within the budget."""
     errors = candidate_errors(model, space)
     rises = torch.zeros(len(space.weights), len(space.candidates))
     for gradients in layer_gradients(model, train, space, settings, seed):

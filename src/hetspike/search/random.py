@@ -1,4 +1,4 @@
-"""Random assignments under the same budget: what any search has to beat."""
+"""Random assignments under the budget: the baseline of every search."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch import nn
 from hetspike.data.samples import Samples
 from hetspike.quantization.quantizer import Choice
 from hetspike.search.space import Space
-from hetspike.settings import Settings
+from hetspike.settings import SearchSettings
 
 
 def search(
@@ -16,11 +16,11 @@ def search(
     train: Samples,
     space: Space,
     *,
-    settings: Settings,
+    settings: SearchSettings,
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
-    """The best assignment of a table of random scores; neither model nor recordings are used.
+    """Return the best assignment of random scores; model and recordings are not used.
 
     Every layer and candidate gets an independent score, so that no layer is favoured, and the
     integer programme uses up the budget as it does for every other search.

@@ -1,4 +1,4 @@
-"""How much the loss rises when one layer takes one candidate, by the trace of its Hessian.
+"""Search by the rise of the loss of each candidate, from the trace of the Hessian.
 
 The mean trace times the squared error [HAWQ-V2, Dong 2020, arXiv 1911.03852, eq. 9], then an exact
 integer programme for the least total within the budget [HAWQ-V3, Yao 2021, arXiv 2011.10680]:
@@ -33,7 +33,7 @@ def search(
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
-    """The assignment of least total loss rise within the budget."""
+    """Return the assignment of least total loss rise within the budget."""
     squares = torch.stack([errors.square().mean(1) for errors in candidate_errors(model, space)])
     traces = torch.zeros(len(space.weights))
     for gradients in layer_gradients(model, train, space, settings, seed):
@@ -42,7 +42,7 @@ def search(
 
 
 def candidate_errors(model: nn.Module, space: Space) -> list[Tensor]:
-    """Q(w) - w [K, N] of each layer of the space, for each candidate, on the CPU."""
+    """Return Q(w) - w [K, N] of each layer of the space, for each candidate, on the CPU."""
     layers = quantizable_layers(model)
     errors = []
     with torch.no_grad():
@@ -57,7 +57,7 @@ def candidate_errors(model: nn.Module, space: Space) -> list[Tensor]:
 def layer_gradients(
     model: nn.Module, samples: Samples, space: Space, settings: SensitivitySettings, seed: int
 ) -> Iterator[list[Tensor]]:
-    """Gradients [N] of each layer of the space, on the CPU, by batches of shuffled recordings.
+    """Yield gradients [N] of each layer of the space, on the CPU, by shuffled batches.
 
     The summed gradient of a batch of B stands for those of its recordings: it has B times their
     second moment where they are independent and vanish on average, as in a trained network.

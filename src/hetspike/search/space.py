@@ -1,4 +1,4 @@
-"""What every search chooses from, and the exact best choice that its budget allows."""
+"""The space of a search, and the exact best assignment under its budget."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Space:
         budget: float,
         boundary: Mapping[str, Choice | None],
     ) -> "Space":
-        """The space of a model; layers in `boundary` are not searched (None: they stay float).
+        """Make the space of a model; layers in `boundary` are not searched (None: float).
 
         Raises UserError when there is nothing to search, and when no assignment is at or under the
         budget, or none as large as it.
@@ -72,16 +72,16 @@ class Space:
 
     @property
     def total(self) -> int:
-        """Number of quantized weights."""
+        """Return the number of quantized weights."""
         return sum(self.weights.values()) + self.fixed_weights
 
     def effective_bits(self, assignment: Mapping[str, Choice]) -> float:
-        """Mean bits per quantized weight of an assignment of this space."""
+        """Return the mean bits per quantized weight of an assignment of this space."""
         searched = sum(n * assignment[name].bits for name, n in self.weights.items())
         return (searched + self.fixed_bits) / self.total
 
     def best(self, scores: NDArray[np.float64]) -> dict[str, Choice]:
-        """The assignment of highest total score [L, K] that uses up the budget and keeps it.
+        """Return the assignment of highest total score [L, K] that uses up the budget and keeps it.
 
         An exact integer programme: maximise sum x_lk scores_lk subject to one candidate a layer
         and budget - USED_UP <= sum n_l b_k x_lk / sum n <= budget. The lower bound falls away

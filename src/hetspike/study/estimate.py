@@ -1,4 +1,4 @@
-"""What jobs of a study will take on this machine: passes of recordings, timed on a few.
+"""An estimate of the time, memory and disk that the jobs of a study take here.
 
 A pass is one recording through a network that learns nothing (`hetspike.inspection.effort`). The
 number of passes follows from the configuration and from the published sizes of the datasets. The
@@ -17,10 +17,9 @@ from torch.nn.functional import cross_entropy
 
 from hetspike.data.events.catalogue import Extent, extent
 from hetspike.errors import UserError
-from hetspike.inspection.effort import PASSES_WITH_GRADIENT, training_passes
 from hetspike.networks import build
 from hetspike.search import SEARCHES
-from hetspike.settings import DnasSettings, NetworkSettings, SensitivitySettings
+from hetspike.settings import PASSES_WITH_GRADIENT, NetworkSettings
 from hetspike.study.study import Study
 
 # of a test recording, in forward passes: counted by SpikingJelly, once more on integers, and the
@@ -37,14 +36,14 @@ COMPRESSED = 0.26  # bytes on disk a count; 0.13 to 0.26, the most of sim-orbit-
 
 
 class Speed(NamedTuple):
-    """Of one network on one device."""
+    """The speed of one network on one device."""
 
     seconds: float  # a pass
     memory: float  # bytes a recording of a training batch, kept from forward to backward
 
 
 class Job(NamedTuple):
-    """One that has to run: its rule, and what the rule's wildcards stand for."""
+    """A job that has to run: its rule and its wildcards."""
 
     rule: str
     dataset: str
@@ -58,29 +57,23 @@ TIMED = (*TRAINED, "evaluate", "frames")  # or that take room
 
 
 def passes(study: Study, job: Job, counts: Extent) -> float:
-    """Passes of a job: of the test split where it is `evaluate`, else with trained networks."""
+    """Return the passes of a job."""
     recordings = counts.train, counts.validation
     float_training = study.float_training_of(job.dataset)
     match job.rule:
         case "train_float":
-            return training_passes(float_training, *recordings)
+            return float_training.passes(*recordings)
         case "watch_test":
-            return (
-                training_passes(float_training, *recordings) + float_training.epochs * counts.test
-            )
+            return float_training.passes(*recordings) + float_training.epochs * counts.test
         case "quantize":
             taught = next(cell.distilled for cell in study.cells if cell.name == job.cell)
             from_teacher = study.qat.epochs * counts.train if taught else 0
-            return training_passes(study.qat, *recordings) + from_teacher
+            return study.qat.passes(*recordings) + from_teacher
         case "search":
             plan = study.searches[
                 next(cell.method for cell in study.cells if cell.name == job.cell)
             ]
-            settings = SEARCHES[plan.search](**plan.settings)
-            if isinstance(settings, SensitivitySettings):
-                return PASSES_WITH_GRADIENT * min(settings.recordings, counts.train)
-            if isinstance(settings, DnasSettings):
-                return training_passes(settings.recipe, counts.train, 0)
+            return SEARCHES[plan.search](**plan.settings).passes(counts.train)
         case "evaluate":
             return EVALUATION * len(study.cells) * counts.test
     return 0
@@ -90,7 +83,7 @@ def passes(study: Study, job: Job, counts: Extent) -> float:
 def measured(
     size: NetworkSettings, steps: int, sensor: tuple[int, int], device: str, batch: int
 ) -> Speed:
-    """Of a training step on recordings of noise, the second of two."""
+    """Time a training step on recordings of noise, the second of two."""
     width, height = sensor
     network = build(size, CLASSES).to(device)
     rates = torch.full((steps, batch, 2, height, width), DENSITY)
@@ -117,7 +110,7 @@ def measured(
 
 
 def estimate(study: Study, jobs: Sequence[Job], workers: int) -> pd.DataFrame:
-    """COLUMNS and the device, a row a dataset with jobs; hours are those of so many jobs at once.
+    """Estimate COLUMNS and the device, a row a dataset with jobs, for so many jobs at once.
 
     Memory is what a batch keeps for its backward pass, disk that of the frames that will be made.
     Raises UserError where a batch does not fit a GPU.

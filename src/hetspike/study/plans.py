@@ -1,4 +1,4 @@
-"""The parts of a study: its datasets, its searches, its distilled rows, and a row itself."""
+"""Parts of a study: datasets, searches, distilled rows, and the row itself."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple

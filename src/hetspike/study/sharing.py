@@ -1,4 +1,4 @@
-"""What a study takes from another one: nothing but what the same settings made."""
+"""Sharing of files between studies: only what the same settings made."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ MISSING = "not set"
 
 
 class Job(NamedTuple):
-    """A job that another study may have run: paths from the folder of a study."""
+    """A job that another study may have run, with paths in the folder of a study."""
 
     record: str  # json with the `settings` that made the files, and the `device` that ran it
     files: tuple[str, ...]
@@ -21,7 +21,7 @@ class Job(NamedTuple):
 
 
 def offered(folder: Path, jobs: Iterable[Job]) -> set[str]:
-    """The files that a study has to offer, of jobs that left all of theirs.
+    """Return the files that a study offers, of jobs whose files are all there.
 
     Raises UserError, with the key, where other settings made one than are asked for, and where it
     is not known which.
@@ -47,8 +47,9 @@ def _difference(folder: Path, file: str, job: Job) -> str:
     remedy = f"delete {folder / file}, or run the study in {folder} again"
     if not record.exists():
         raise UserError(f"{folder / file} is shared but does not say what made it: {remedy}")
+    content = intact(record, remedy)
     try:
-        said = json.loads(intact(record, remedy))
+        said = json.loads(content)
         settings, device = said["settings"], said.get("device")
     except (ValueError, LookupError, TypeError, AttributeError):
         raise UserError(f"{record} holds no settings: {remedy}") from None

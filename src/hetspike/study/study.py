@@ -1,4 +1,4 @@
-"""A study as one checked object: which datasets, which rows, which settings, under which names.
+"""A study as one checked object: its datasets, rows and settings.
 
 The configuration file holds exactly the fields of `Study`. A dataset's `source` holds the keyword
 arguments of its function in `hetspike.data.events`, a search's `settings` those of its settings
@@ -101,7 +101,7 @@ class Study(Settings):
 
     @model_validator(mode="after")
     def check_unheard(self) -> "Study":
-        """A setting that some part could have, and none takes from here."""
+        """Refuse a setting that no part of the study takes, and ask for one that a part needs."""
         without = [name for name, plan in self.datasets.items() if not plan.float_training]
         if without and not self.float_training:
             raise ValueError(
@@ -207,28 +207,28 @@ class Study(Settings):
         return self
 
     def candidates_of(self, row: str) -> Schemes:
-        """What the search of that row chooses from."""
+        """Return the candidates of the search of that row."""
         candidates = self.searches[row].candidates or self.candidates
         assert candidates, "check_unheard"
         return candidates
 
     def float_training_of(self, dataset: str) -> Recipe:
-        """The recipe of a dataset's float networks."""
+        """Return the recipe of a dataset's float networks."""
         recipe = self.datasets[dataset].float_training or self.float_training
         assert recipe, "check_unheard"
         return recipe
 
     def recordings_made_by(self, dataset: str) -> dict[str, Any]:
-        """The settings that make the events of a dataset."""
+        """Return the settings that make the events of a dataset."""
         return {dataset: {"source": self.datasets[dataset].source}}
 
     def frames_made_by(self, dataset: str) -> dict[str, Any]:
-        """The settings that make the frames of a dataset."""
+        """Return the settings that make the frames of a dataset."""
         framing = self.datasets[dataset].framing.model_dump()
         return {dataset: {"source": self.datasets[dataset].source, "framing": framing}}
 
     def search_made_by(self, dataset: str, cell: Cell) -> dict[str, Any]:
-        """The settings that make the assignment of a searched cell, but for names and seed."""
+        """Return the settings that make the assignment of a searched cell, without its names."""
         plan = self.searches[cell.method]
         return self._float_made_by(dataset) | {
             "boundary_layers": self.boundary_layers,
@@ -242,7 +242,7 @@ class Study(Settings):
         }
 
     def network_made_by(self, dataset: str, cell: Cell) -> dict[str, Any]:
-        """The settings that make a network of this cell, but for names and seed."""
+        """Return the settings that make a network of this cell, except names and seed."""
         made_by = self._float_made_by(dataset)
         if cell.name == FLOAT:
             return made_by
@@ -262,13 +262,13 @@ class Study(Settings):
         }
 
     def fingerprint(self, dataset: str, cell: Cell) -> str:
-        """SHA-256 of the settings that make a network of this cell, but for names and seed."""
+        """Return the SHA-256 of the settings that make a network of this cell."""
         made_by = json.dumps(self.network_made_by(dataset, cell), sort_keys=True)
         return hashlib.sha256(made_by.encode()).hexdigest()
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """The study's rows in the order of the tables."""
+        """Return the study's rows in the order of the tables."""
         plain = (
             Cell(FLOAT, FLOAT, None),
             Cell(FLOAT_TUNED, FLOAT_TUNED, None),
@@ -298,7 +298,7 @@ class Study(Settings):
 
 
 def parse_study(config: Any, source: str = "configuration") -> Study:
-    """Check what was read from `source`. Raises UserError with one line that names wrong keys."""
+    """Check a configuration. Raises UserError with one line that names wrong keys."""
     study = checked(Study, config, source)
     datasets, searches = {}, {}
     for name, dataset in study.datasets.items():

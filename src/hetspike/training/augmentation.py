@@ -1,4 +1,4 @@
-"""What training sees instead of the recordings themselves: moved, turned, cut, and mixed.
+"""Augmentation: recordings moved, turned, cut and mixed for training.
 
 The recipe of the field's event datasets [Yao et al. 2024, arXiv 2403.16552, and its public code]:
 a recording is mirrored or not, then one of six things happens to it, each as likely as the others:
@@ -19,7 +19,7 @@ NOTHING, SHEAR, SHIFT_X, SHIFT_Y, TURN, CUT = range(6)
 
 
 def augment(frames: Tensor, plan: Augmentation) -> Tensor:
-    """Frames [T, B, C, H, W] -> the same, each of the B recordings by draws of its own."""
+    """Augment frames [T, B, C, H, W], each of the B recordings by its own draws."""
     steps, batch, channels, height, width = frames.shape
     mirrored = torch.rand(batch) < plan.mirror
     kind = torch.randint(6, (batch,))
@@ -61,7 +61,7 @@ def _squares(middle: Tensor, side: Tensor, height: int, width: int) -> Tensor:
 
 
 def mix(frames: Tensor, plan: Mixup) -> tuple[Tensor, float]:
-    """A batch [T, B, ...] with part of itself in reverse order, and the part that is its own.
+    """Mix a batch [T, B, ...] with itself in reverse order; return it and its own share.
 
     Mixup [Zhang 2018, arXiv 1710.09412]: lambda is drawn from Beta(alpha, alpha), once for the
     batch; where chance leaves it alone, lambda is 1.

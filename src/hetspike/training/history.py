@@ -1,4 +1,4 @@
-"""What a training went through: an epoch a row, and which of them validation would take."""
+"""The history of a training: an epoch a row, and the epoch that validation selects."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 
 class Epoch(NamedTuple):
-    """What one epoch came to; accuracies are fractions of the recordings."""
+    """Results of one epoch; accuracies are fractions of the recordings."""
 
     epoch: int
     train_loss: float
@@ -16,7 +16,7 @@ class Epoch(NamedTuple):
 
 
 def selected(history: pd.DataFrame) -> pd.Series:
-    """The epoch of one training that validation selects, of rows with the fields of `Epoch`.
+    """Return the epoch of one training that validation selects, of rows of `Epoch`.
 
     It has the highest validation accuracy; of several, the lowest validation loss, then the first.
     Quantized rows start from the float network of this epoch; results are those of the last epoch,

@@ -1,9 +1,11 @@
-"""The baseline that sees no time and no space: a linear classifier on summed event counts."""
+"""The linear baseline: a classifier on summed event counts, without time and neighbourhood."""
 
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from hetspike.errors import provided_by
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, inverse regularisation
 
@@ -11,7 +13,7 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, inverse regularisation
 def fit_linear(
     train: tuple[NDArray, NDArray], validation: tuple[NDArray, NDArray], classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Logistic regression on counts per pixel and polarity; C chosen by validation accuracy.
+    """Fit a logistic regression on counts per pixel and polarity; validation chooses C.
 
     Each pair is `counts` [R, 2*H*W] and labels [R], class indices below `classes`. Returns weights
     [classes, 2*H*W] and biases [classes], to be used by `predict_linear`: row c belongs to class c,
@@ -37,9 +39,10 @@ def _regression(
     train: tuple[NDArray, NDArray], validation: tuple[NDArray, NDArray]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rows and offsets of the best regression, as scikit-learn orders them: by classes present."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    with provided_by("study"):
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
 
     fitted = [
         make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=300)).fit(*train)
@@ -53,10 +56,10 @@ def _regression(
 def predict_linear(
     weights: NDArray[np.float64], biases: NDArray[np.float64], counts: NDArray
 ) -> NDArray[np.int64]:
-    """Classes [R] of `counts` [R, 2*H*W]."""
+    """Predict classes [R] of `counts` [R, 2*H*W]."""
     return (counts @ weights.T + biases).argmax(1)
 
 
 def counts(frames: Iterable[ArrayLike]) -> NDArray[np.float64]:
-    """Events per pixel and polarity over all time: R times [T, 2, H, W] -> [R, 2*H*W]."""
+    """Sum events per pixel and polarity over time: R times [T, 2, H, W] -> [R, 2*H*W]."""
     return np.stack([np.asarray(each).sum(axis=0, dtype=np.float64).ravel() for each in frames])

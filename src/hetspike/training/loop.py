@@ -1,4 +1,4 @@
-"""The one training loop: float baselines, QAT and the weights of a search use it alike."""
+"""The training loop of float baselines and QAT."""
 
 import copy
 import math
@@ -20,14 +20,9 @@ from hetspike.settings import Augmentation, Distillation, Recipe, Schedule
 from hetspike.training.augmentation import augment, mix
 from hetspike.training.history import Epoch, selected
 
-# Adam's own square root is MKL's, which starts from an approximation whose digits are those of a
-# processor's maker; the fused step's is exact. On wider kernels nothing is portable anyway, and the
-# published networks were trained without it.
-FUSED = torch.backends.cpu.get_cpu_capability() == "AVX2"
-
 
 def rate_at(progress: float, recipe: Schedule) -> float:
-    """Learning rate after `progress` epochs: linear warm-up, cosine to the final rate, cooldown."""
+    """Return the learning rate after `progress` epochs: warm-up, cosine, cooldown."""
     low, high = recipe.final_learning_rate, recipe.learning_rate
     if progress < recipe.warmup_epochs:
         return low + (high - low) * progress / recipe.warmup_epochs
@@ -37,25 +32,31 @@ def rate_at(progress: float, recipe: Schedule) -> float:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, progress: float, recipe: Schedule) -> None:
-    """Give every parameter the learning rate of this moment."""
+    """Set the learning rate of every parameter."""
     for group in optimizer.param_groups:
         group["lr"] = rate_at(progress, recipe)
 
 
-def adamw(model: nn.Module, recipe: Schedule) -> torch.optim.AdamW:
-    """AdamW that decays weights (two dimensions or more) and leaves everything else free."""
+def adamw(model: nn.Module, recipe: Schedule, *, portable: bool = False) -> torch.optim.AdamW:
+    """Make an AdamW that decays weights of two dimensions or more, and nothing else.
+
+    portable  steps have the same bits on every x86-64 server, as all else has in a study with
+              `kernels: portable`: the square root of PyTorch's fused step is exact. That of its
+              other steps is MKL's, which starts from an approximation whose digits are those of a
+              processor's maker. The published networks were trained by these.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=FUSED)
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=portable)
 
 
 def check_training(
     model: nn.Module, train: Samples, validation: Samples, teacher: nn.Module | None, size: int
 ) -> None:
-    """Raise UserError, before anything is learnt, where `fit` cannot come to its end."""
+    """Raise UserError, before anything is learnt, where `fit` could not finish."""
     classes = check(model, train, "training recordings")
     with during("validation recordings"):
         if device_of(validation) != device_of(train):
@@ -69,7 +70,7 @@ def check_training(
 
 
 def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """tau^2 KL(teacher / tau || student / tau) of logits [B, classes], mean over B -> scalar.
+    """Return tau^2 KL(teacher / tau || student / tau) of logits [B, classes], mean over B.
 
     tau^2 keeps the size of its gradients at that of the labels' [Hinton 2015, arXiv 1503.02531,
     section 2].
@@ -88,6 +89,7 @@ def fit(
     augmentation: Augmentation | None = None,
     teacher: nn.Module | None = None,
     distillation: Distillation | None = None,
+    portable: bool = False,
     resume: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     keep: Callable[[dict[str, Any]], None] = lambda state: None,
@@ -96,6 +98,7 @@ def fit(
 
     `seed` decides the order of the training recordings and every other draw of the run. With
     `distillation` the loss compares with what a `teacher` says of the same frames as well.
+    `portable` chooses the steps of `adamw`.
 
     After each epoch `keep` is given all that the rest of the run depends on, to be written at once:
     its tensors move on. A run that takes it as `resume` ends as if it had never been interrupted,
@@ -114,7 +117,7 @@ def fit(
     model.to(train.device)
     if teacher is not None:
         teacher.to(train.device)
-    optimizer = adamw(model, recipe)
+    optimizer = adamw(model, recipe, portable=portable)
     steps = math.ceil(len(train.labels) / recipe.batch_size)
     still = frozen(model)
     history: list[Epoch] = []
@@ -188,7 +191,7 @@ def fit(
 
 
 def gradient_sizes(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What AdamW divides its steps by, by parameter: where it is infinite, nothing moves again."""
+    """Return AdamW's divisors by parameter: where one is infinite, nothing moves again."""
     return {
         f"the square of the gradients of {name}": optimizer.state[each]["exp_avg_sq"]
         for name, each in model.named_parameters()

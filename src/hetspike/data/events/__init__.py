@@ -6,7 +6,7 @@ here. Heavy libraries are imported inside the functions, so that looking up a na
 
 from collections.abc import Callable
 
-from hetspike.data.events.orbit_cifar10 import orbit_cifar10
+from hetspike.data.events.orbit_images import orbit_cifar10
 from hetspike.data.events.recorded_gestures import dvs_gesture
 from hetspike.data.events.recorded_images import cifar10_dvs, n_caltech101, nmnist
 from hetspike.data.events.recordings import Splits

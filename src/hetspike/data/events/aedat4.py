@@ -1,4 +1,4 @@
-"""AEDAT 4, the format of CIFAR10-DVS as converted: read by the package `aedat`, after checks.
+"""AEDAT 4, the format of the converted CIFAR10-DVS; the package `aedat` reads it after checks.
 
 A file is a line of text, a flatbuffer that describes its streams, packets of flatbuffers that may
 be packed by LZ4 or Zstandard, and perhaps an index. aedat follows the offsets in the head blindly,
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hetspike.data.events.formats import damaged, events_of, from_first, other_sensor
+from hetspike.errors import provided_by
 
 FIRST_LINE = re.compile(rb"#!AER-DAT4\.0\r\n")
 SMALLEST = 12  # bytes of a packet: its size, an offset and what it is
@@ -41,7 +42,8 @@ def aedat4(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.vo
 
     aedat reads a file by its name only, so the content is written to a temporary one.
     """
-    import aedat
+    with provided_by("datasets"):
+        import aedat
 
     _check(content, where)
     with tempfile.NamedTemporaryFile(suffix=".aedat4") as file:

@@ -201,6 +201,8 @@ class Archive:
     def _reading(self) -> Iterator[None]:
         try:
             yield
+        except UserError:
+            raise
         except DAMAGED as error:
             # in one line, and not with the names of a kilometre that some say
             problem = " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,4 +1,4 @@
-"""What a dataset will be, before it is there: the archives it comes in, how many recordings."""
+"""Published facts of the datasets: names of archives, numbers of recordings, sensors."""
 
 import os
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ ARCHIVES = {
 
 
 def located(folder: str) -> Path:
-    """Where archives lie: `folder` as people write it, `~` for their own."""
+    """Expand the folder of archives: `~` is the user's own."""
     return Path(os.path.expanduser(folder))
 
 
@@ -32,7 +32,7 @@ class Extent(NamedTuple):
 
 
 def extent(dataset: str, source: Mapping[str, Any]) -> Extent | None:
-    """What a dataset will hold, by its publication and its configuration; None where unknown."""
+    """Return what a dataset will hold, by its publication and settings; None where unknown."""
 
     def shared(recordings: int, test: int, sensor: tuple[int, int]) -> Extent:
         validation = round(source["validation"] * (recordings - test))

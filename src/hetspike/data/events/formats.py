@@ -1,4 +1,4 @@
-"""The bytes of one recording, in the file format of its dataset -> events.
+"""File formats of recordings: the bytes of one recording -> its events.
 
     atis    N-MNIST, N-Caltech101      .bin       40 bits an event, no header
     aedat2  CIFAR10-DVS as recorded    .aedat     AEDAT 2.0 of a DVS128
@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hetspike.data.events.recordings import EVENT
-from hetspike.errors import UserError
+from hetspike.errors import UserError, provided_by
 
 Decoder = Callable[[bytes, str, tuple[int, int]], NDArray[np.void]]
 
@@ -64,7 +64,8 @@ LONGEST = 2**40  # [us] of a recording
 
 def atis(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.void]:
     """The 40-bit events of an ATIS, read by tonic."""
-    from tonic.io import read_mnist_file
+    with provided_by("datasets"):
+        from tonic.io import read_mnist_file
 
     if not content or len(content) % ATIS_BYTES:
         raise damaged(

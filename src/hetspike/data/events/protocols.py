@@ -1,4 +1,4 @@
-"""Dealing what an archive holds to the splits, whoever reads or makes the recordings."""
+"""Protocols: how recordings are dealt to training, validation and test."""
 
 from collections.abc import Callable, Sequence
 from math import floor
@@ -30,7 +30,7 @@ class Item(NamedTuple):
 
 
 def check_protocol(dataset: str, protocol: Protocol, protocol_seed: int | None) -> None:
-    """Raises UserError for a seed that is missing or not asked for."""
+    """Raise UserError for a seed that is missing, or that the protocol does not take."""
     if (protocol == "random") != (protocol_seed is not None):
         remedy = "give it one" if protocol_seed is None else "remove it"
         raise UserError(
@@ -47,7 +47,7 @@ def deal_images(
     sensor_size: tuple[int, int],
     classes: Sequence[str],
 ) -> Splits:
-    """Images, in order of class and number, dealt to the splits class by class.
+    """Deal images, in order of class and number, to the splits class by class.
 
     Validation takes evenly spaced ones of the training recordings of each class. Raises UserError,
     naming `where`, for an image that is there twice and for a split that is left empty.
@@ -80,7 +80,7 @@ def on_demand(
     sensor_size: tuple[int, int],
     classes: Sequence[str],
 ) -> Splits:
-    """Each item in the split that `parts` names. Raises UserError for one that is left empty."""
+    """Put each item into the split that `parts` names. Raises UserError for an empty split."""
 
     def one(split: str) -> OnDemand:
         own = [item for item, part in zip(items, parts, strict=True) if part == split]
@@ -102,12 +102,12 @@ def on_demand(
 
 
 def rounded(part: float, count: int) -> int:
-    """A part of `count` as a number, halves rounded up."""
+    """Return a part of `count`, halves rounded up."""
     return floor(part * count + 0.5)
 
 
 def evenly(count: int, chosen: int) -> NDArray[np.bool_]:
-    """Which of `count` in a row to choose so that they are evenly spaced."""
+    """Choose evenly spaced indices below `count`."""
     mask = np.zeros(count, bool)
     mask[np.arange(chosen) * count // max(chosen, 1)] = True
     return mask

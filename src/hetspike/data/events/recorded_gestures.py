@@ -1,4 +1,4 @@
-"""DVS128 Gesture, recorded; see `recorded` for what holds of all archives."""
+"""DVS128 Gesture, read from its archive."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Recorded images, read from the archives as they are published, nested ones included.
+"""Recorded image datasets, read from their published archives, nested ones included.
 
     nmnist         N-MNIST
     n_caltech101   N-Caltech101

@@ -1,4 +1,4 @@
-"""Event recordings as arrays: the form that every dataset, simulated or recorded, arrives in."""
+"""Event recordings as arrays: the form of every dataset, simulated or recorded."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """What is known of R recordings without their events.
+    """Labels, groups and classes of R recordings.
 
     labels   [R] class index
     groups   [R] what two splits must not share: the subject, image or region of each recording
@@ -29,7 +29,7 @@ class Labelled:
         return len(self.labels)
 
     def missing(self) -> list[str]:
-        """The classes that none of the recordings shows, such as where an archive is a part."""
+        """Return the classes without a recording."""
         there = np.bincount(self.labels, minlength=len(self.classes))
         return [name for name, count in zip(self.classes, there, strict=True) if not count]
 
@@ -95,7 +95,7 @@ class Recordings(Labelled):
 
 @dataclass(frozen=True, kw_only=True)
 class OnDemand(Labelled):
-    """R labelled recordings that are read, or made, when one is asked for: memory holds no more.
+    """R labelled recordings that are read or made one at a time, on demand.
 
     names    what each is called where it comes from, unique: the split as a list that can be kept
     read     the events [E] of recording i, structured EVENT, sorted by t; the same every time

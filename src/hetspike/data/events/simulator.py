@@ -1,4 +1,4 @@
-"""The pixel of a dynamic vision sensor (Lichtsteiner et al. 2008; Gehrig et al. 2020, ESIM).
+"""A pixel model of a dynamic vision sensor [Lichtsteiner 2008; Gehrig 2020, ESIM].
 
 A pixel remembers a level, the log luminance at its last event. Between two rendered images the
 signal s(t) runs straight, and with thresholds on, off > 0
@@ -39,7 +39,7 @@ def simulate(
     seeds: Sequence[np.random.SeedSequence],
     pixel: Pixel | None = None,
 ) -> list[NDArray[np.void]]:
-    """Movies -> the events that a sensor would record, one structured EVENT array per movie.
+    """Simulate what a sensor records of movies: one structured EVENT array per movie.
 
     luminance  [B, S, H, W] positive; only ratios matter
     times      [S] when each image is seen [us], strictly increasing

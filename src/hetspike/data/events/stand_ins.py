@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hetspike.data.events.recordings import SPLITS, Recordings, Splits
 from hetspike.data.events.simulator import Pixel, simulate
-from hetspike.errors import UserError
+from hetspike.errors import UserError, provided_by
 from hetspike.settings import Count, Seed
 
 SIZE = 32  # sensor width and height [pixels]
@@ -79,7 +79,9 @@ def saccade_digits(*, train: Count, validation: Count, test: Count, seed: Seed) 
     recordings. Raises UserError beyond four recordings an image.
     """
     from scipy import ndimage
-    from sklearn.datasets import load_digits
+
+    with provided_by("study"):
+        from sklearn.datasets import load_digits
 
     digits = load_digits()
     pad, zoom = 2, 4
@@ -195,7 +197,8 @@ class Region:
 
 def _photos() -> list[NDArray[np.float64]]:
     """The photographs' log luminance, shrunk as PHOTOS says."""
-    from skimage import color, data, transform
+    with provided_by("study"):
+        from skimage import color, data, transform
 
     photos = []
     for name, factor in PHOTOS.items():

@@ -172,9 +172,9 @@ def accuracy_against_bits(results: pd.DataFrame) -> Figure:
     """Test accuracy of one dataset's quantized cells against their effective bits.
 
     results: one dataset's rows of `results.tables.results_table`. Bars run from accuracy_low to
-    _high; the band is the reference's, the cross is the paper's.
-    Distilled cells are left out, and searches among other candidates,
-    except for those with binary, which go on where the search without it stops.
+    _high; the band is the reference's, the cross is the paper's. Distilled cells are left out, and
+    searches among other candidates, except for those with binary, which go on where the search
+    without it stops.
     """
     (dataset,) = results["dataset"].unique()
     points = _points(results)

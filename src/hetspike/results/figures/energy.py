@@ -5,12 +5,13 @@ from textwrap import fill
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hetspike.names import FLOAT_TUNED, INT8, INT8_VIEWS, VIEWS
+from hetspike.cost.energy import ENERGY_VIEWS, INT8, INT8_VIEWS
+from hetspike.names import FLOAT_TUNED
 from hetspike.results.figures.style import style_of, titled
 
 # columns of panels: a measure of `results.cost_tables.energy_table`, and its heading
-PANELS = {f"energy_{view}": heading for view, heading in VIEWS.items()} | {
-    f"energy_{view}_{INT8}": f"{VIEWS[view]}, against {INT8}" for view in INT8_VIEWS
+PANELS = {f"energy_{name}": view.heading for name, view in ENERGY_VIEWS.items()} | {
+    f"energy_{name}_{INT8}": f"{ENERGY_VIEWS[name].heading}, against {INT8}" for name in INT8_VIEWS
 }
 WIDTH = 1.45  # of a panel, inches
 

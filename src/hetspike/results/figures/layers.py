@@ -1,4 +1,4 @@
-"""The layers of networks side by side: what a search chose for each, how many inputs spike."""
+"""Figures of layers: what a search chose for each, and how many inputs spike."""
 
 import numpy as np
 import pandas as pd
@@ -9,8 +9,15 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from hetspike.names import FLOAT, FLOAT_TUNED
-from hetspike.quantization.levels import BINARY
-from hetspike.results.figures.style import STYLES, Style, family_of, style_of, titled
+from hetspike.quantization.levels import BINARY, SCHEMES
+from hetspike.results.figures.style import (
+    STYLES,
+    Style,
+    family_of,
+    scheme_style,
+    style_of,
+    titled,
+)
 
 CELL_WIDTH, CELL_HEIGHT = 0.17, 0.15  # inches, of a layer in a network
 BLOCK_GAP = 0.6  # between the networks of two budgets, in rows
@@ -46,7 +53,7 @@ def _name_parts(axes: Axes, named: pd.DataFrame) -> None:
 
 def _draw_network(axes: Axes, network: pd.DataFrame, top: float) -> None:
     """One network as a row of cells [layers]: colour is the scheme, the digit is the bits."""
-    colours = np.array([[to_rgb(STYLES[scheme].colour) for scheme in network["scheme"]]])
+    colours = np.array([[to_rgb(scheme_style(scheme).colour) for scheme in network["scheme"]]])
     edges = np.arange(len(network) + 1)
     axes.pcolormesh(edges, [top, top + 1], colours, edgecolors="white", lw=0.5)
     for place, (bits, colour) in enumerate(zip(network["bits"], colours[0], strict=True)):
@@ -84,8 +91,8 @@ def _assignments_legend(figure: Figure, chosen: pd.DataFrame) -> None:
         rows += f" of draw {', '.join(str(draw + 1) for draw in range(draws + 1))}"
     figure.legend(
         handles=[
-            Patch(color=style.colour, label=style.label)
-            for scheme, style in STYLES.items()
+            Patch(color=scheme_style(scheme).colour, label=scheme_style(scheme).label)
+            for scheme in (FLOAT, *SCHEMES)
             if scheme in schemes
         ],
         title=f"digit: bits per weight; rows of a budget: {rows}",

@@ -1,4 +1,4 @@
-"""What all figures share: a method's colour and marker, and how a figure becomes a file.
+"""Style of all figures: colours and markers of methods, and files of figures.
 
 Colours are Okabe and Ito's, told apart by colour-blind readers; markers differ too, for print in
 grey.
@@ -48,7 +48,7 @@ METADATA: dict[str, dict[str, None]] = {
 
 
 def rendered(figure: Figure, form: Literal["png", "pdf"]) -> bytes:
-    """The figure as a file of this form: equal figures are equal bytes."""
+    """Render a figure as a file of this form: equal figures are equal bytes."""
     buffer = io.BytesIO()
     with mpl.rc_context({"pdf.fonttype": 42}):
         figure.savefig(buffer, format=form, dpi=DPI, metadata=METADATA[form])
@@ -63,19 +63,26 @@ def family_of(method: str, methods: list[str]) -> tuple[str, str]:
 
 
 def style_of(method: str, methods: list[str]) -> Style:
-    """A method's style, which searches among other candidates share.
+    """The style of a method or a scheme; searches among other candidates share that of the search.
 
-    Those without a style of their own take the next spare colour and marker.
+    A method without a style takes the next spare colour and marker: schemes first, then the rows of
+    the study, so that a colour stands for the same scheme in every figure.
     """
     if method in STYLES:
         return STYLES[method]
     search, addition = family_of(method, methods)
     if addition:
         return style_of(search, methods)
-    spare = [each for each in methods if each not in STYLES and not family_of(each, methods)[1]]
+    plain = [each for each in methods if not family_of(each, methods)[1]]
+    spare = [each for each in dict.fromkeys([*SCHEMES, *plain]) if each not in STYLES]
     return Style(method, *OTHERS[spare.index(method) % len(OTHERS)])
 
 
+def scheme_style(scheme: str) -> Style:
+    """The style of what a layer's weights are stored as, float among it."""
+    return style_of(scheme, [])
+
+
 def titled(dataset: str) -> str:
-    """A dataset's name, and that it is a stand-in where it is one."""
+    """Return a dataset's name, marked where it is a stand-in."""
     return f"{dataset}\n(simulated stand-in data)" if is_stand_in(dataset) else dataset

@@ -75,8 +75,8 @@ def _training_legend(figure: Figure, seeds: list[int]) -> None:
 def training_curves(histories: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     """Training of one dataset's networks: float from scratch above, what starts from it below.
 
-    histories  the fields of `training.history.Epoch`, cell, dataset, seed: a row per epoch of a
-               network
+    histories  the fields of `training.history.Epoch`, cell, dataset, seed (one row per epoch of a
+               network)
     cells      cell, method
     """
     (dataset,) = histories["dataset"].unique()
