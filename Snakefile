@@ -28,7 +28,6 @@ rule all:
     input:
         rules.tables.output,
         rules.figures.output,
-        expand(rules.samples.output, dataset=DATASETS),
         rules.report.output,
 
 

@@ -15,7 +15,7 @@ from scipy.optimize import isotonic_regression
 
 from hetspike.names import DISTILLED, FLOAT_TUNED, is_stand_in
 from hetspike.quantization.levels import BINARY, SCHEMES
-from hetspike.results.figures.style import STYLES, Style, family_of, style_of, titled
+from hetspike.results.figures.style import STYLES, Picture, Style, family_of, style_of, titled
 
 BAND = 0.08  # opacity
 GAP = 0.013  # least distance between two points, of the range of bits
@@ -202,3 +202,14 @@ def accuracy_against_bits(results: pd.DataFrame) -> Figure:
     axes.set(title=titled(dataset), xlabel="effective bits per weight", ylabel="test accuracy (%)")
     _accuracy_legend(figure, points, styles, _draw_paper(axes, results), left_out)
     return figure
+
+
+FIGURES = {
+    "accuracy-{dataset}": Picture(
+        lambda of, dataset: accuracy_against_bits(of.results[of.results["dataset"] == dataset]),
+        "Accuracy against bits on {dataset}",
+        "Test accuracy of the quantized networks on {dataset} against their effective bits, with "
+        "95 % intervals, beside float and the paper's result. The table of results has the "
+        "numbers.",
+    )
+}

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 SUMMARY = "summary"  # the results once more, for people alone
 MODULES = {
     SUMMARY: "accuracy",
+    "claims": "costs",
     "results": "accuracy",
     "comparison": "accuracy",
+    "ablations": "accuracy",
     "significance": "accuracy",
     "sizes": "costs",
     "energy": "costs",
+    "energy-claims": "costs",
     "order": "costs",
     "integer": "costs",
-    "energy-claims": "costs",
     "datasets": "datasets",
-    "claims": "costs",
-    "ablations": "accuracy",
 }
 
 
