@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
+from test_study import shipped
 
 from hetspike.data.events.catalogue import Extent, extent
 from hetspike.settings import SpikformerSettings
@@ -18,7 +18,7 @@ SMALL = SpikformerSettings(
 
 
 def study_of(name: str, **changes):
-    return parse_study(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) | changes)
+    return parse_study(shipped(name) | changes)
 
 
 def all_jobs(study) -> list[Job]:
