@@ -10,7 +10,6 @@ so that every event is counted exactly once. Slices of equal count differ by at 
 event on the boundary between two durations belongs to the later one.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Literal, NoReturn
 
@@ -18,28 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hetspike.data.events.formats import LONGEST
-from hetspike.data.events.recordings import OnDemand, Recordings
+from hetspike.data.events.recordings import EVENT, OnDemand, Recordings
 from hetspike.errors import UserError
+from hetspike.kernels.events import count
 
 LARGEST_COUNT = np.iinfo(np.uint8).max
 LARGEST_FRAMES = 2**29  # counts of a recording, 4 GiB while they are counted
 MOST_STEPS = 2**20  # times the longest recording, they fit 63 bits
-
-
-def steps_by_count(events: NDArray[np.void], steps: int) -> NDArray[np.int64]:
-    """Return the step of each event, in slices of equal event count: [E] -> [E]."""
-    return np.arange(len(events)) * steps // max(len(events), 1)
-
-
-def steps_by_time(events: NDArray[np.void], steps: int) -> NDArray[np.int64]:
-    """Return the step of each event, in slices of equal duration: [E] -> [E]."""
-    t = events["t"].astype(np.int64)
-    elapsed = t - t[:1]
-    duration = elapsed.max(initial=1)  # [us]; 1 where all events share one moment
-    return np.minimum(elapsed * steps // duration, steps - 1)
-
-
-SLICINGS = {"count": steps_by_count, "time": steps_by_time}
+SLICINGS = ["count", "time"]
 
 
 def event_counts(
@@ -48,15 +33,18 @@ def event_counts(
     *,
     steps: int,
     slice_by: Literal["count", "time"],
-) -> NDArray[np.int64]:
+) -> NDArray[np.int32]:
     """Count the events of a recording [E]: [T, 2, H, W], channel 0 darker, 1 brighter."""
     assert steps > 0, "at least one step"
     width, height = sensor_size
-    shape = (steps, 2, height, width)
-    step = SLICINGS[slice_by](events, steps)
-    p, y, x = (events[name].astype(np.intp) for name in "pyx")
-    cells = np.ravel_multi_index((step, p, y, x), shape)
-    return np.bincount(cells, minlength=math.prod(shape)).reshape(shape)
+    counts = np.zeros((steps, 2, height, width), np.int32)
+    if events.dtype == EVENT:
+        t, p, y, x = (events[name] for name in "tpyx")
+    else:  # of other integers
+        t, p, y, x = (events[name].astype(np.int64) for name in "tpyx")
+    inside = count(t, p, y, x, slice_by == "time", counts)
+    assert inside, "events are those of the sensor"
+    return counts
 
 
 def frames(
@@ -117,7 +105,7 @@ def _checked_size(recordings: Recordings | OnDemand, steps: int, slice_by: str) 
     """The sensor's width and height, of recordings that can be framed in so many steps."""
     if not isinstance(recordings, Recordings | OnDemand):
         raise UserError(f"{type(recordings).__name__} is no Recordings: make one of your events")
-    if slice_by not in list(SLICINGS):
+    if slice_by not in SLICINGS:
         raise UserError(f"slice_by is {slice_by!r}: take {' or '.join(SLICINGS)}")
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer):
         raise UserError(f"steps is {steps!r}: give a whole number")
