@@ -30,7 +30,7 @@ drift: $(READY)
 	$(BIN)/python workflow/scripts/drift.py $(STUDY)
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --durations 10
 
 # docs/RELIABILITY.md, from what those tests did that say so.
 reliability: $(READY)

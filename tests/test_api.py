@@ -1,11 +1,11 @@
 """The public names, and what they do against hand-worked numbers and the parts that they join."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from projects import ROOT
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
@@ -25,7 +25,6 @@ from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
 from hetspike.settings import Recipe, SensitivitySettings
 
-ROOT = Path(__file__).parents[1]
 GRADIENTS = SensitivitySettings(recordings=8, batch_size=2)
 RECIPE = Recipe(
     epochs=1,

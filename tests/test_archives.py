@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from test_formats import mutated
+from recording_files import mutated
 
 from hetspike.data.events import archives
 from hetspike.data.events.archives import Archive, members

@@ -2,13 +2,16 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+import small_networks
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spikingjelly.activation_based import functional, layer, neuron
+from small_networks import Spiking
+from spikingjelly.activation_based import functional, layer
 from torch import nn
 from torch.nn.utils import parametrizations, weight_norm
 from torch.nn.utils.parametrize import is_parametrized
@@ -35,29 +38,21 @@ RECIPE = Recipe(
 GRADIENTS = SensitivitySettings(recordings=4, batch_size=2)
 
 
-class Net(nn.Module):
-    """Spiking, with a batch norm; `ends` makes something else of its logits [T, B, classes]."""
+class Net(Spiking):
+    """`ends` makes something else of its logits [T, B, classes]."""
 
     def __init__(self, ends: Callable[[torch.Tensor], Any] = lambda y: y.mean(0)) -> None:
-        torch.manual_seed(0)
-        super().__init__()
-        self.conv = layer.Conv2d(2, 4, 3, padding=1, step_mode="m")
-        self.norm = layer.BatchNorm2d(4, step_mode="m")
-        self.lif = neuron.LIFNode(step_mode="m")
-        self.head = layer.Linear(4, 3, step_mode="m")
+        super().__init__(classes=3)
         self.ends = ends
-
-    def features(self, x: torch.Tensor) -> torch.Tensor:
-        return self.lif(self.norm(self.conv(x))).mean((3, 4))
 
     def forward(self, x: torch.Tensor) -> Any:
         functional.reset_net(self)
-        return self.ends(self.head(self.features(x)))
+        return self.ends(self.logits_of_steps(x))
 
 
 class Keeping(Net):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.features(x)).mean(0)
+        return self.logits_of_steps(x).mean(0)
 
 
 class Counting(Net):
@@ -100,11 +95,7 @@ class Summing(nn.Module):
         return self.head(self.norm(x.sum((0, 3, 4))))
 
 
-def recordings(count: int = 6) -> Samples:
-    frames = torch.randint(
-        0, 3, (count, 4, 2, 4, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
-    )
-    return Samples(frames, torch.arange(count) % 3)
+recordings = partial(small_networks.recordings, steps=4, classes=3)
 
 
 def changed(change: Callable[[Net], Any], net: Callable[[], nn.Module] = Net) -> nn.Module:
@@ -120,7 +111,7 @@ def set_weight(model: Net, value: float) -> None:
 
 def with_graph() -> nn.Module:
     model = Hoarding()
-    model(recordings().batch(torch.arange(2))[0])
+    model(recordings(6).batch(torch.arange(2))[0])
     return model
 
 
@@ -182,7 +173,7 @@ LEARNING: dict[str, tuple[Callable[[], Any], str]] = {
     "no gradient": (lambda: Net(lambda y: y.mean(0).detach()), "passes no gradients back"),
 }
 
-S = recordings()
+S = recordings(6)
 SAMPLES: dict[str, tuple[Callable[[], Any], str]] = {
     "too few labels": (lambda: S._replace(labels=S.labels[:3]), "6 recordings and labels of sh"),
     "too many labels": (lambda: S._replace(labels=torch.arange(9) % 3), r"labels of shape \[9\]"),

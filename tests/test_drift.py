@@ -17,8 +17,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from test_repository import published
-from test_workflow import ROOT, copy_project
+from projects import ROOT, copy_project, published
 
 from hetspike.atomic import sealed
 from hetspike.errors import UserError

@@ -1,17 +1,15 @@
 """What a study will take: its passes by hand, and that the timing is of the network at hand."""
 
-from pathlib import Path
-
 import pytest
 import torch
 import yaml
+from projects import ROOT
 
 from hetspike.data.events.catalogue import Extent, extent
 from hetspike.settings import SpikformerSettings
 from hetspike.study.estimate import EVALUATION, Job, estimate, measured, passes
 from hetspike.study.study import parse_study
 
-ROOT = Path(__file__).parents[1]
 SMALL = SpikformerSettings(
     architecture="spikformer", width=8, depth=1, heads=1, mlp_ratio=1, pools=[True] * 4
 )

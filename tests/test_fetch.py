@@ -4,117 +4,26 @@ import hashlib
 import os
 import shutil
 import socket
-import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from test_workflow import PROJECT, ROOT, complaint, copy_project, output_of, small_study, snakemake
+from archive_server import ARCHIVE, CONTENT, NAME, RIGHT, Server, pin, serving, with_dvc
+from projects import ROOT, complaint, output_of, small_study
 
 from hetspike.errors import UserError
 
-NAME = "CIFAR10DVS.zip"
-ARCHIVE = f"data/raw/{NAME}"
-CONTENT = bytes(range(256)) * 2000
-RIGHT = hashlib.md5(CONTENT).hexdigest()
 TAMPERED = b"x" + CONTENT[1:]
 WRONG = hashlib.md5(TAMPERED).hexdigest()
-
-
-class Server:
-    """Serves CONTENT, or what a test makes of it, at any path that has no content of its own."""
-
-    def __init__(self) -> None:
-        self.content = CONTENT
-        self.contents: dict[str, bytes] = {}  # by path
-        self.sent: int | None = None  # bytes of it that arrive; None: all
-        self.hang = threading.Event()  # set: no more waiting behind the bytes sent
-        self.hang.set()
-        self.answer = threading.Event()  # set: no waiting before the first byte
-        self.answer.set()
-        self.status = 200
-        self.location = ""  # where everything else than this path is redirected to
-        self.refuses_head = False
-        self.says_length = True
-        self.asked: list[str] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def start(self, status: int) -> bytes:
-                """Send all that comes before the content -> the content."""
-                server.answer.wait()
-                content = server.contents.get(self.path, server.content)
-                if server.location not in ("", self.path):
-                    status, content = 302, b""
-                self.send_response(status)
-                if status == 302:
-                    self.send_header("Location", server.location)
-                if server.says_length:
-                    self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                return content
-
-            def do_HEAD(self) -> None:
-                self.start(403 if server.refuses_head else server.status)
-
-            def do_GET(self) -> None:
-                server.asked.append(self.path)
-                content = self.start(server.status)
-                self.wfile.write(content[: server.sent])
-                self.wfile.flush()
-                server.hang.wait()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}/archive"
-        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
-
-
-@contextmanager
-def serving() -> Iterator[Server]:
-    """A server that no proxy stands before."""
-    server = Server()
-    with pytest.MonkeyPatch.context() as environment:
-        for proxy in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
-            environment.delenv(proxy, raising=False)
-        yield server
-    server.hang.set()
-    server.answer.set()
-    server.http.shutdown()
-    server.http.server_close()
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     with serving() as server:
         yield server
-
-
-def pin(project: Path, name: str, url: str, md5: str = RIGHT) -> None:
-    """The committed pointer with another source, if it has one, and md5."""
-    pointer = project / f"data/raw/{name}.dvc"
-    text = (ROOT / f"data/raw/{name}.dvc").read_text()
-    content = yaml.safe_load(text)
-    for source in content.get("deps", []):
-        text = text.replace(source["path"], url)
-    pointer.parent.mkdir(parents=True, exist_ok=True)
-    pointer.write_text(text.replace(content["outs"][0]["md5"], md5))
-
-
-def with_dvc(folder: Path) -> Path:
-    """A project with DVC and without git, pointers and results."""
-    project = copy_project(ROOT, folder, *PROJECT, ".dvcignore")
-    (project / ".dvc").mkdir()
-    settings = (ROOT / ".dvc/config").read_text()
-    (project / ".dvc/config").write_text(settings.replace("[core]", "[core]\n    no_scm = true"))
-    return project
 
 
 @pytest.fixture

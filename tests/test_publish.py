@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_repository import ROOT, published
+from projects import ROOT, published
 
 from hetspike.results.present import TABLES
 

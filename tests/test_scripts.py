@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from projects import ROOT
 
 from hetspike.atomic import check, intact, seal_of
 from hetspike.study.study import parse_study
 
-ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(
     {
         name

@@ -1,11 +1,8 @@
 """The study from its command line: what comes out, what runs again, what bad input says."""
 
-import fcntl
-import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -21,8 +18,23 @@ import psutil
 import pytest
 import torch
 import yaml
-from test_verdicts import all_judged, rows_of, told
+from projects import (
+    REAL,
+    ROOT,
+    SMOKE,
+    complaint,
+    copy_project,
+    long_run,
+    output_of,
+    planned,
+    results,
+    run_smoke,
+    small_study,
+    write_study,
+)
+from recording_files import real_digits
 from torch.nn.functional import cross_entropy
+from verdicts import all_judged, rows_of, told
 
 from hetspike.atomic import sealed
 from hetspike.data.samples import Samples, StoredFrames
@@ -34,106 +46,9 @@ from hetspike.packed.packing import load_packed
 from hetspike.study.study import parse_study
 from hetspike.training.history import selected
 
-ROOT = Path(__file__).parents[1]
-PROJECT = ("Snakefile", "config", "environment.yml", "profiles", "src", "workflow")
-SMOKE: dict[str, Any] = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
 NMNIST: dict[str, Any] = yaml.safe_load((ROOT / "config/nmnist.yaml").read_text())
-REAL = ROOT / "../shared/events"
 
 # also for whichever test comes first to the shared study, and those that wait for it
-long_run = pytest.mark.timeout(1200)
-
-
-def copy_project(source: Path, folder: Path, *names: str) -> Path:
-    """The named files and folders, by default all of a project that can run; times are kept."""
-    folder.mkdir()
-    for name in names or PROJECT:
-        copy = shutil.copytree if (source / name).is_dir() else shutil.copy2
-        copy(source / name, folder / name)
-    return folder
-
-
-def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line in a project, on that project's package; `stdout` holds both outputs."""
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(project / "src")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def output_of(project: Path, *arguments: str) -> str:
-    run = snakemake(project, *arguments)
-    assert run.returncode == 0, run.stdout
-    return run.stdout
-
-
-def write_study(project: Path, study: dict[str, Any]) -> str:
-    (project / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
-    return "study.yaml"
-
-
-def results(project: Path) -> dict[str, str]:
-    """Result file -> md5, logs and report excepted: they tell the time that jobs took."""
-    paths = (path for path in (project / "results").rglob("*") if path.is_file())
-    names = {path: path.relative_to(project / "results").as_posix() for path in paths}
-    return {
-        name: hashlib.md5(path.read_bytes()).hexdigest()
-        for path, name in sorted(names.items())
-        if "logs" not in path.parts and not path.name.startswith("report.html")
-    }
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project that has not run yet."""
-    return copy_project(ROOT, tmp_path / "project")
-
-
-def run_smoke(project: Path, cores: int) -> Path:
-    output_of(project, "--cores", str(cores), "--configfile", "config/smoke.yaml")
-    return project
-
-
-def once_for_all(
-    folders: pytest.TempPathFactory, worker_id: str, name: str, make: Callable[[Path], Path]
-) -> Path:
-    """A project that the first of the test processes makes. Copy it before you change it."""
-    own = folders.getbasetemp()
-    shared = own if worker_id == "master" else own.parent
-    with (shared / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (shared / name).exists():
-            make(folders.mktemp(name) / "project").rename(shared / name)
-    return shared / name
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A project whose smoke study ran on two cores."""
-    return once_for_all(
-        tmp_path_factory,
-        worker_id,
-        "smoke",
-        lambda folder: run_smoke(copy_project(ROOT, folder), cores=2),
-    )
-
-
-@pytest.fixture
-def moved(finished: Path, tmp_path: Path) -> Path:
-    """The finished project under another path."""
-    return copy_project(finished, tmp_path / "moved", *PROJECT, "results", ".snakemake")
-
-
-def planned(project: Path, study: str = "config/smoke.yaml") -> dict[str, int]:
-    """Rule -> number of jobs that a dry run lists."""
-    listing = output_of(project, "--dry-run", "--configfile", study)
-    jobs = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", listing, re.MULTILINE)}
-    assert jobs or "Nothing to be done" in listing
-    return {rule: n for rule, n in jobs.items() if rule not in ("all", "total")}
 
 
 # What comes out
@@ -533,19 +448,6 @@ def test_an_edited_setting_reruns_what_follows_from_it(moved, change, again):
 # What bad input says
 
 
-def complaint(project: Path, study: dict[str, Any], *arguments: str) -> str:
-    """The one line that a failing run has for its user, among the last that it prints."""
-    run = snakemake(
-        project, "--cores", "1", *arguments, "--configfile", write_study(project, study)
-    )
-    assert run.returncode != 0, run.stdout
-    assert "Traceback" not in run.stdout
-    lines = run.stdout.splitlines()
-    (line,) = {line for line in lines if line.startswith("hetspike: ")}
-    assert lines[-5:].count(line) == 1
-    return line
-
-
 def unknown_dataset(study: dict[str, Any]) -> None:
     study["datasets"]["dvs-gestures"] = study["datasets"].pop("sim-gestures")
 
@@ -607,13 +509,6 @@ def test_a_wrong_study_is_refused_before_anything_runs(project, fault, words):
     line = complaint(project, study)
     assert [word for word in words if word not in line] == []
     assert not (project / "results").exists()
-
-
-def small_study(dataset: str, **source: Any) -> dict[str, Any]:
-    """One dataset, one seed, one epoch."""
-    plan = deepcopy(SMOKE["datasets"]["sim-gestures"]) | {"source": source}
-    recipe = SMOKE["float_training"] | {"epochs": 1, "warmup_epochs": 0}
-    return SMOKE | {"datasets": {dataset: plan}, "seeds": [0], "float_training": recipe}
 
 
 def test_more_recordings_than_the_material_gives(project):
@@ -765,11 +660,21 @@ def test_the_study_of_recordings_is_valid():
     reason="N-MNIST recordings are not beside the repository: training on them is not checked",
 )
 def test_a_network_learns_real_recordings(project):
-    study = deepcopy(NMNIST) | {"seeds": [0], "schemes": {"uniform": [4]}, "searches": {}}
+    """40 of each digit, in eight epochs: a tenth of what the study takes for 90 per cent."""
+    study = deepcopy(NMNIST) | {"kernels": "portable", "seeds": [0], "schemes": {"uniform": [4]}}
     del study["candidates"]
-    study["datasets"]["nmnist"]["source"]["folder"] = str(REAL.resolve())
+    study["searches"] = {}
+    plan = study["datasets"]["nmnist"]
+    plan["source"] = {"folder": "digits", "validation": 10}
+    plan["framing"]["steps"] = 4
+    plan["network"]["width"] = 32
+    study["float_training"] |= {"epochs": 8, "warmup_epochs": 1}
     study["qat"] |= {"epochs": 1}
+    (project / "digits").mkdir()
+    for part, count in (("Train", 40), ("Test", 100)):  # of the test all there are
+        (project / f"digits/{part}.zip").write_bytes(real_digits(part, count))
     output_of(project, "--cores", "1", "--configfile", write_study(project, study))
     table = pd.read_csv(project / "results/nmnist/tables/results.csv").set_index("cell")
-    # 100 test recordings: two standard errors are 7 points
-    assert table.loc["float", "accuracy"] > 85
+    # Guesses are right 10 times in 100, with a standard error of 3; it is right some 69 times,
+    # with one of 5: four of these below it lie thirteen of those above guessing.
+    assert table.loc["float", "accuracy"] > 50
