@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from projects import PROJECT, ROOT, copy_project, once_for_all, run_smoke, snakemake_anew
+from projects import PROJECT, ROOT, copy_project, once_for_all, run_smoke
 from tabulate import tabulate
 
 PAGE = ROOT / "docs/RELIABILITY.md"
@@ -130,7 +130,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
         tmp_path_factory,
         worker_id,
         "smoke",
-        lambda folder: run_smoke(copy_project(ROOT, folder), 2, snakemake_anew),
+        lambda folder: run_smoke(copy_project(ROOT, folder), cores=2),
     )
 
 

@@ -17,9 +17,12 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-LIBRARIES = ("torch", "torch._dynamo", "spikingjelly.activation_based.functional", "pandas")
-LIBRARIES += ("spikingjelly.activation_based.layer", "spikingjelly.activation_based.neuron")
-LIBRARIES += ("scipy.stats", "pydantic", "safetensors.torch", "yaml", "snakemake.script")
+LIBRARIES = (
+    *("torch", "torch._dynamo", "spikingjelly.activation_based.functional", "pandas"),
+    *("spikingjelly.activation_based.layer", "spikingjelly.activation_based.neuron"),
+    *("scipy.stats", "matplotlib.figure", "matplotlib.backends.backend_agg", "yaml"),
+    *("pydantic", "safetensors.torch", "snakemake.script"),
+)
 IMPORTS = {
     "job": LIBRARIES,
     "hetspike": ("hetspike.cli",),
@@ -30,22 +33,26 @@ IMPORTS = {
     ),
 }
 OWNER = "FORKED_FOR"  # the process without which servers end, and the folder of their sockets
-AFRESH = "FORKED_AFRESH"  # a project whose package is not this one's: Snakemake imports its own
-AT_START = ("OMP_", "MKL_", "OPENBLAS_", "GLIBC_", "TORCH", "ATEN_", "ONEDNN_", "NPY_")
+# read as a process or a library starts: every setting of these variables has servers of its own
+AT_START = (
+    "OMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "GLIBC_",
+    "TORCH",
+    "ATEN_",
+    "ONEDNN_",
+    "NPY_",
+    "PYTHONHASH",
+)
 
 
 # In a server
 
 
 def run_snakemake() -> None:
-    sys.path[:0] = os.environ.get("PYTHONPATH", "").split(":")
-    if AFRESH in os.environ:
-        for name in [*sys.modules]:
-            if name.startswith(("hetspike", "snakemake_report_plugin_hetspike")):
-                del sys.modules[name]
-    folder = os.environ[OWNER].partition(":")[2]
-    # what Snakemake starts a job with
-    sys.executable = f"{sys.executable} -I -S {os.path.abspath(__file__)} {folder}"
+    # what Snakemake starts the script of a job with
+    sys.executable = f"{sys.executable} -I -S {os.path.abspath(__file__)} job"
     sys.modules["snakemake.cli"].main()
 
 
@@ -185,6 +192,6 @@ if __name__ == "__main__":
     _, first, *rest = sys.argv
     if first == "serve":
         serve(*rest)
-    else:  # a script of a job, for who started Snakemake
+    else:
         env = dict(os.environ)
-        sys.exit(ask("job", rest, cwd=os.getcwd(), env=env, files=[1, 2], seconds=1200))
+        sys.exit(ask(first, rest, cwd=os.getcwd(), env=env, files=[1, 2], seconds=1200))

@@ -18,13 +18,13 @@ class Spiking(nn.Module):
         self.lif = neuron.LIFNode(step_mode="m")
         self.head = layer.Linear(4, classes, step_mode="m")
 
-    def logits_of_steps(self, x: torch.Tensor) -> torch.Tensor:
-        """Frames [T, B, 2, H, W] -> [T, B, classes], from the state that the neurons are in."""
-        return self.head(self.lif(self.norm(self.conv(x))).mean((3, 4)))
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Frames [T, B, 2, H, W] -> [T, B, 4], from the state that the neurons are in."""
+        return self.lif(self.norm(self.conv(x))).mean((3, 4))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         functional.reset_net(self)
-        return self.logits_of_steps(x).mean(0)
+        return self.head(self.features(x)).mean(0)
 
 
 def recordings(count: int, *, steps: int, classes: int) -> Samples:

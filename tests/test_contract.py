@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -47,12 +46,12 @@ class Net(Spiking):
 
     def forward(self, x: torch.Tensor) -> Any:
         functional.reset_net(self)
-        return self.ends(self.logits_of_steps(x))
+        return self.ends(self.head(self.features(x)))
 
 
 class Keeping(Net):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.logits_of_steps(x).mean(0)
+        return self.head(self.features(x)).mean(0)
 
 
 class Counting(Net):
@@ -95,7 +94,8 @@ class Summing(nn.Module):
         return self.head(self.norm(x.sum((0, 3, 4))))
 
 
-recordings = partial(small_networks.recordings, steps=4, classes=3)
+def recordings(count: int = 6) -> Samples:
+    return small_networks.recordings(count, steps=4, classes=3)
 
 
 def changed(change: Callable[[Net], Any], net: Callable[[], nn.Module] = Net) -> nn.Module:
@@ -111,7 +111,7 @@ def set_weight(model: Net, value: float) -> None:
 
 def with_graph() -> nn.Module:
     model = Hoarding()
-    model(recordings(6).batch(torch.arange(2))[0])
+    model(recordings().batch(torch.arange(2))[0])
     return model
 
 
@@ -173,7 +173,7 @@ LEARNING: dict[str, tuple[Callable[[], Any], str]] = {
     "no gradient": (lambda: Net(lambda y: y.mean(0).detach()), "passes no gradients back"),
 }
 
-S = recordings(6)
+S = recordings()
 SAMPLES: dict[str, tuple[Callable[[], Any], str]] = {
     "too few labels": (lambda: S._replace(labels=S.labels[:3]), "6 recordings and labels of sh"),
     "too many labels": (lambda: S._replace(labels=torch.arange(9) % 3), r"labels of shape \[9\]"),

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from forked import AFRESH
-from projects import ROOT, copy_project, long_run, snakemake
+from projects import ROOT, copy_project, long_run, snakemake_anew
 
 MODULES = {
     "data/events/flashes.py": '''
@@ -154,7 +153,7 @@ def tables(tmp_path_factory) -> Path:
         with (package / name).open("a") as registry:
             registry.write(entry)
     (project / "own.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
-    done = snakemake(project, "--cores", "2", "--configfile", "own.yaml", **{AFRESH: "1"})
+    done = snakemake_anew(project, "--cores", "2", "--configfile", "own.yaml")
     assert done.returncode == 0, done.stdout
     return project / "results/own/tables"
 

@@ -660,7 +660,7 @@ def test_the_study_of_recordings_is_valid():
     reason="N-MNIST recordings are not beside the repository: training on them is not checked",
 )
 def test_a_network_learns_real_recordings(project):
-    """40 of each digit, in eight epochs: a tenth of what the study takes for 90 per cent."""
+    """40 of each digit, in eight epochs: a tenth of what the study takes."""
     study = deepcopy(NMNIST) | {"kernels": "portable", "seeds": [0], "schemes": {"uniform": [4]}}
     del study["candidates"]
     study["searches"] = {}
@@ -675,6 +675,6 @@ def test_a_network_learns_real_recordings(project):
         (project / f"digits/{part}.zip").write_bytes(real_digits(part, count))
     output_of(project, "--cores", "1", "--configfile", write_study(project, study))
     table = pd.read_csv(project / "results/nmnist/tables/results.csv").set_index("cell")
-    # Guesses are right 10 times in 100, with a standard error of 3; it is right some 69 times,
-    # with one of 5: four of these below it lie thirteen of those above guessing.
-    assert table.loc["float", "accuracy"] > 50
+    # Guesses are right 10 times in 100, with a standard error of 3, and it was 56 and 69 times
+    # with two seeds: 40 lies ten of these errors above the one, and three of 5 below the others.
+    assert table.loc["float", "accuracy"] > 40
