@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from projects import ROOT, SMOKE, long_run
+from projects import ROOT, SMOKE, long_run, snakemake
 
 from hetspike.atomic import REMEDY, check, intact, remove, seal_of, sealed
 from hetspike.errors import UserError

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from archive_server import ARCHIVE, CONTENT, NAME, RIGHT, Server, pin, serving, with_dvc
-from projects import ROOT, complaint, output_of, small_study
+from projects import ROOT, complaint, output_of, small_study, snakemake
 
 from hetspike.errors import UserError
 

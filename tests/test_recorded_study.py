@@ -28,6 +28,7 @@ from projects import (
     once_for_all,
     output_of,
     results,
+    snakemake,
     write_study,
 )
 from recording_files import LABELS as HEADER

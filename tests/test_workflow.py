@@ -200,14 +200,18 @@ def test_portable_kernels_reach_the_jobs(finished):
     assert "processor" not in about
 
 
-@long_run
-def test_no_rule_before_evaluate_takes_test_recordings(finished):
-    summary = output_of(finished, "--detailed-summary", "--configfile", "config/smoke.yaml")
-    header, *lines = (line.split("\t") for line in summary.splitlines() if "\t" in line)
-    rows = [dict(zip(header, line, strict=True)) for line in lines]
+@pytest.fixture(scope="module")
+def summary(finished: Path) -> list[dict[str, str]]:
+    """A row for each file of the study: what Snakemake says made it, and from what."""
+    said = output_of(finished, "--detailed-summary", "--configfile", "config/smoke.yaml")
+    header, *lines = (line.split("\t") for line in said.splitlines() if "\t" in line)
+    return [dict(zip(header, line, strict=True)) for line in lines]
 
+
+@long_run
+def test_no_rule_before_evaluate_takes_test_recordings(summary):
     def takers(file: str) -> set[str]:
-        return {row["rule"] for row in rows if file in row["input-file(s)"].split(",")}
+        return {row["rule"] for row in summary if file in row["input-file(s)"].split(",")}
 
     for dataset in SMOKE["datasets"]:
         frames = f"results/smoke/frames/{dataset}"
@@ -222,12 +226,10 @@ def test_no_rule_before_evaluate_takes_test_recordings(finished):
 
 
 @long_run
-def test_a_training_depends_on_no_more_code_than_it_runs(finished):
-    summary = output_of(finished, "--detailed-summary", "--configfile", "config/smoke.yaml")
-    header, *lines = (line.split("\t") for line in summary.splitlines() if "\t" in line)
+def test_a_training_depends_on_no_more_code_than_it_runs(summary):
     (inputs,) = {
         row["input-file(s)"]
-        for row in (dict(zip(header, line, strict=True)) for line in lines)
+        for row in summary
         if row["rule"] == "train_float" and row["output_file"].endswith("gestures/0/float.csv")
     }
     modules = {Path(name) for name in inputs.split(",") if name.endswith(".py")}
