@@ -45,7 +45,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/search_cost.py config/search.yaml
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/search_cost.py config/stand-ins.yaml config/search.yaml
 
 # README.md, docs/ and the docstrings as pages to search, which open from the disk: site/index.html.
 docs: $(READY)
@@ -54,9 +54,9 @@ docs: $(READY)
 # When results are meant to have moved: those of the smoke study, and of the default study where it
 # ran, become the ones that `make drift` compares with and that README.md and docs/ show.
 publish: smoke
+	$(BIN)/python workflow/scripts/publish.py
 	$(BIN)/dvc commit --quiet --force smoke $(if $(wildcard results/default/metrics.json),reproduce)
 	$(BIN)/dvc push --quiet
-	$(BIN)/python workflow/scripts/publish.py
 
 setup: $(READY)
 

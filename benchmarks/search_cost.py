@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import ChainMap
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from hetspike.data.events import DATASETS
 from hetspike.data.frames import frames
 from hetspike.data.samples import Samples
-from hetspike.documents import read
+from hetspike.documents import read_mapping
 from hetspike.networks import build
 from hetspike.quantization.quantizer import (
     Choice,
@@ -31,9 +32,9 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def main(path: str) -> None:
+def main(*paths: str) -> None:
     torch.set_num_threads(1)
-    study = parse_study(read(path), path)
+    study = parse_study(dict(ChainMap(*map(read_mapping, reversed(paths)))))
     dataset, plan = next(iter(study.datasets.items()))
     train, validation = (
         Samples(
@@ -69,4 +70,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

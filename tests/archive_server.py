@@ -1,4 +1,4 @@
-"""A server of archives on this machine, and projects whose pointers lead to it."""
+"""A server of archives on this machine, and pointers that lead to it."""
 
 import hashlib
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from projects import PROJECT, ROOT, copy_project
+from projects import ROOT
 
 NAME = "CIFAR10DVS.zip"
 ARCHIVE = f"data/raw/{NAME}"
@@ -92,12 +92,3 @@ def pin(project: Path, name: str, url: str, md5: str = RIGHT) -> None:
         text = text.replace(source["path"], url)
     pointer.parent.mkdir(parents=True, exist_ok=True)
     pointer.write_text(text.replace(content["outs"][0]["md5"], md5))
-
-
-def with_dvc(folder: Path) -> Path:
-    """A project with DVC and without git, pointers and results."""
-    project = copy_project(ROOT, folder, *PROJECT, ".dvcignore")
-    (project / ".dvc").mkdir()
-    settings = (ROOT / ".dvc/config").read_text()
-    (project / ".dvc/config").write_text(settings.replace("[core]", "[core]\n    no_scm = true"))
-    return project

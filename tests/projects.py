@@ -20,6 +20,8 @@ import forked
 import pytest
 import yaml
 
+from hetspike.documents import read
+
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = ("Snakefile", "config", "environment.yml", "profiles", "src", "workflow")
@@ -28,6 +30,12 @@ REAL = ROOT / "../shared/events"  # recordings that are not part of the project
 
 # also for whichever test comes first to the shared study, and those that wait for it
 long_run = pytest.mark.timeout(1200)
+
+
+def shipped(name: str) -> dict[str, Any]:
+    """The configuration of a study; one without datasets adds to that of the stand-ins."""
+    study, base = (read(ROOT / f"config/{each}.yaml") for each in (name, "stand-ins"))
+    return study if "datasets" in study else base | study
 
 
 def copy_project(source: Path, folder: Path, *names: str) -> Path:

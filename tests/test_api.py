@@ -4,8 +4,7 @@ import copy
 
 import pytest
 import torch
-import yaml
-from projects import ROOT
+from projects import ROOT, shipped
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
@@ -100,7 +99,7 @@ def test_no_public_name_is_that_of_a_module(name):
 
 
 def test_defaults_are_those_of_the_default_study():
-    study = yaml.safe_load((ROOT / "config/default.yaml").read_text())
+    study = shipped("default")
     assert {scheme: list(widths) for scheme, widths in CANDIDATES.items()} == study["candidates"]
     assert SETTINGS[SEARCHES["fisher"]].model_dump() == study["searches"]["fisher"]["settings"]
 

@@ -8,7 +8,6 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -94,11 +93,14 @@ OUTSIDE = ["/etc/passwd", "../x", "b/../../x", "..", "C:/x", "c:x", "\\\\host\\x
 
 @FORMS
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_a_member_that_points_outside_is_refused(tmp_path, form, name):
-    path = made(tmp_path, form, CONTENTS | {name: b"x"})
-    with pytest.raises(UserError) as refused:
-        Archive(path)
-    assert f"{path}: member {name!r} points outside the archive" in str(refused.value)
+def test_a_name_that_points_outside_leads_nowhere(tmp_path, form, name, monkeypatch):
+    folder = tmp_path / "a/b/c"
+    folder.mkdir(parents=True)
+    path = made(folder, form, CONTENTS | {name: b"x"})
+    monkeypatch.chdir(folder)
+    around = {*tmp_path.rglob("*")}
+    assert dict(members(path)) == CONTENTS | {name: b"x"}
+    assert {*tmp_path.rglob("*")} == around
 
 
 def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
@@ -109,20 +111,11 @@ def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "b/../../../x"])
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
-def test_a_link_that_leads_outside_is_refused(tmp_path, kind, target):
+def test_a_link_that_leads_outside_leads_to_no_member(tmp_path, kind, target):
+    (tmp_path / "x").write_text("not a member")
     path = tarred(tmp_path / "a.tar", CONTENTS, special("b/link", kind, target))
-    with pytest.raises(UserError, match="member 'b/link' points outside the archive"):
-        Archive(path)
-
-
-def test_a_link_in_a_zip_that_leads_outside_is_refused(tmp_path):
-    path = zipped(tmp_path / "a.zip", CONTENTS)
-    link = zipfile.ZipInfo("b/link")
-    link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(link, "../../etc/passwd")
-    with pytest.raises(UserError, match="member 'b/link' points outside the archive"):
-        Archive(path)
+    with pytest.raises(UserError, match=r"a.tar cannot be read .*link"):
+        list(members(path))
 
 
 def test_a_link_within_the_archive_is_the_file_that_it_leads_to(tmp_path):
@@ -137,13 +130,13 @@ def test_a_link_within_the_archive_is_the_file_that_it_leads_to(tmp_path):
 
 
 @pytest.mark.parametrize("target", ["missing", "../round", "."])
-def test_a_link_to_no_file_is_refused(tmp_path, target):
+def test_a_link_to_no_file_cannot_be_read(tmp_path, target):
     links = [
         special("b/link", tarfile.SYMTYPE, target),
         special("round", tarfile.SYMTYPE, "b/link"),
     ]
-    with pytest.raises(UserError, match="member 'b/link' is a link to no file"):
-        Archive(tarred(tmp_path / "a.tar", CONTENTS, *links))
+    with pytest.raises(UserError, match=r"a.tar cannot be read \(.*\): fetch it again"):
+        list(members(tarred(tmp_path / "a.tar", CONTENTS, *links)))
 
 
 @pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
@@ -152,13 +145,14 @@ def test_a_device_is_refused(tmp_path, kind):
         Archive(tarred(tmp_path / "a.tar", CONTENTS, special("tty", kind)))
 
 
-def test_a_device_in_a_zip_is_refused(tmp_path):
+@pytest.mark.parametrize("kind", [stat.S_IFCHR, stat.S_IFLNK])
+def test_a_link_or_a_device_in_a_zip_is_refused(tmp_path, kind):
     path = zipped(tmp_path / "a.zip", CONTENTS)
-    device = zipfile.ZipInfo("tty")
-    device.external_attr = (stat.S_IFCHR | 0o666) << 16
+    special = zipfile.ZipInfo("tty")
+    special.external_attr = (kind | 0o666) << 16
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(device, b"")
-    with pytest.raises(UserError, match="member 'tty' is a device"):
+        archive.writestr(special, b"../../etc/passwd")
+    with pytest.raises(UserError, match="member 'tty' is a link or a device"):
         Archive(path)
 
 
@@ -346,17 +340,6 @@ def test_names_that_a_zip_claims_to_have_are_not_read_at_once(tmp_path):
         archives.Sparing(io.BytesIO()).read(2**27 + 1)
 
 
-def test_a_chain_of_links_ends(tmp_path):
-    def chain(length: int) -> list[tarfile.TarInfo]:
-        ends = ["a.bin", *(f"link{i}" for i in range(length))]
-        return [special(name, tarfile.SYMTYPE, to) for to, name in pairwise(ends)]
-
-    with Archive(tarred(tmp_path / "a.tar", CONTENTS, *chain(40))) as archive:
-        assert archive.read("link39") == b"one"
-    with pytest.raises(UserError, match="is a link to no file"):
-        Archive(tarred(tmp_path / "b.tar", CONTENTS, *chain(42)))
-
-
 def test_a_full_disk_is_no_damage(tmp_path, monkeypatch):
     path = made(tmp_path, "tar.gz", {"a.bin": random.Random(0).randbytes(2**17)})
     monkeypatch.setattr(tempfile, "TemporaryFile", partial(Path("/dev/full").open, "wb"))
@@ -392,11 +375,6 @@ def test_names_that_only_resemble_those_are_members(tmp_path):
     names = ["DS_Store", "b/_a.bin", "b.DS_Store", "Thumbs.db.bin", "MACOSX/a", "x__MACOSX/a"]
     with Archive(zipped(tmp_path / "a.zip", dict.fromkeys(names, b""))) as archive:
         assert archive.names() == sorted(names)
-
-
-def test_what_an_operating_system_adds_does_not_lead_outside_either(tmp_path):
-    with pytest.raises(UserError, match="points outside the archive"):
-        Archive(zipped(tmp_path / "a.zip", {"__MACOSX/../../.DS_Store": b""}))
 
 
 # Damaged archives

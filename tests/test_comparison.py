@@ -13,12 +13,7 @@ from hetspike.results.comparison import (
     at_equal_bits,
     comparison_table,
 )
-from hetspike.results.present.accuracy import (
-    ablations_caption,
-    comparison_caption,
-    present_ablations,
-    present_comparison,
-)
+from hetspike.results.present import load
 from hetspike.results.present.forms import to_latex, to_markdown
 
 # cell -> (method, setting, searched, distilled, against), right or wrong of four recordings for two
@@ -124,22 +119,22 @@ def test_studies_without_searches_have_tables_without_rows():
     comparison = comparison_table(PREDICTIONS, LAYERS, plain, EFFORTS, reference="float-tuned")
     ablations = ablation_table(PREDICTIONS, plain)
     for table, shown in (
-        (comparison, present_comparison(comparison)),
-        (ablations, present_ablations(ablations)),
+        (comparison, load("comparison").shown(comparison)),
+        (ablations, load("ablations").shown(ablations)),
     ):
         assert len(table) == len(shown) == 0
         assert to_markdown(shown, "Nothing.") and to_latex(shown, "Nothing.", "tab:nothing")
 
 
 def test_presented_rows(comparison):
-    shown = present_comparison(comparison).set_index(["Search", "Budget (bits)"])
+    shown = load("comparison").shown(comparison).set_index(["Search", "Budget (bits)"])
     fisher, random = shown.loc[("fisher", "3")], shown.loc[("random", "3")]
     assert fisher["Best single scheme (%)"] == "uniform 65.6"
     assert fisher["Accuracy (%)"] == "87.5 ± 17.7 (2)"
     assert fisher["Cost (QAT runs)"] == "0.20"
     assert (fisher["Between draws (pp)"], random["Between draws (pp)"]) == ("", "± 17.7")
     assert shown.loc[("fisher", "5"), "Gain over it (pp)"] == "-"
-    assert "simulated stand-ins" in comparison_caption(comparison)
+    assert "simulated stand-ins" in load("comparison").caption(comparison)
     ablations = ablation_table(PREDICTIONS, CELLS)
-    assert present_ablations(ablations)["Gain (pp)"].str.startswith("12.5 [").all()
-    assert "simulated stand-ins" in ablations_caption(ablations)
+    assert load("ablations").shown(ablations)["Gain (pp)"].str.startswith("12.5 [").all()
+    assert "simulated stand-ins" in load("ablations").caption(ablations)

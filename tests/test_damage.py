@@ -176,7 +176,7 @@ def kinds(scripts: SimpleNamespace) -> dict[str, tuple[str | bytes, Callable[[st
             read.read_table,
         ),
         "table": ("tables/results.csv", lambda path: read.read_table(path, gaps=None)),
-        "table for people": ("tables/results.md", read.read_text),
+        "table for people": ("tables/shown.json", read.read_json),
         "figure": ("figures/energy.png", intact),
     }
 

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-import yaml
-from projects import ROOT
+from projects import shipped
 
 from hetspike.data.events.catalogue import Extent, extent
 from hetspike.settings import SpikformerSettings
@@ -16,7 +15,7 @@ SMALL = SpikformerSettings(
 
 
 def study_of(name: str, **changes):
-    return parse_study(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) | changes)
+    return parse_study(shipped(name) | changes)
 
 
 def all_jobs(study) -> list[Job]:

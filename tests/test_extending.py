@@ -1,7 +1,7 @@
 """What CONTRIBUTING.md says of additions: each is one module and one entry of a registry.
 
-A copy of the project gets a dataset, a scheme, a search, a network and an energy view of its own,
-and runs a small study with all of them.
+A copy of the project gets a dataset, a scheme, a search, a network, an energy view, a table and two
+figures of its own, and runs a small study with all of them.
 """
 
 import csv
@@ -108,6 +108,48 @@ import pandas as pd
 def wires(row: pd.Series) -> float:
     return float(row["inputs"])
 ''',
+    "results/present/rates.py": '''
+"""Spike rates of networks."""
+
+from hetspike.results.present.columns import NETWORK, Table
+
+TABLES = {
+    "rates": Table(
+        lambda of: of.layers.groupby(["dataset", "cell"], sort=False)["rate"].mean().reset_index(),
+        NETWORK | {"Spike rate": "{rate:.3f}"},
+        "{stand_ins}Share of inputs that are not zero, mean over layers and seeds.",
+    )
+}
+''',
+    "results/figures/bars.py": '''
+"""Accuracies, and weights of layers, as bars."""
+
+from matplotlib.figure import Figure
+
+from hetspike.results.figures.style import Picture, titled
+
+
+def bars(names, heights, title: str) -> Figure:
+    figure = Figure()
+    figure.subplots().bar(names, heights)
+    figure.suptitle(title)
+    return figure
+
+
+def accuracies(of, dataset: str) -> Figure:
+    rows = of.results[of.results["dataset"] == dataset]
+    return bars(rows["cell"], rows["accuracy"], titled(dataset))
+
+
+FIGURES = {
+    "bars-{dataset}": Picture(accuracies, "Accuracies on {dataset}", "A bar a row on {dataset}."),
+    "weights": Picture(
+        lambda of: bars(of.layers["layer"], of.layers["weights"], "Weights"),
+        "Weights of layers",
+        "A bar a layer.",
+    ),
+}
+''',
 }
 ENTRIES = {
     "data/events/__init__.py": "from hetspike.data.events.flashes import flashes\n"
@@ -119,6 +161,8 @@ ENTRIES = {
     'NETWORKS["tiny"] = TinySettings\n',
     "cost/energy.py": "from hetspike.cost.wires import wires\n"
     'ENERGY_VIEWS["wires"] = View(wires, "Wires", int8=False)\n',
+    "results/present/__init__.py": 'MODULES["rates"] = "rates"\n',
+    "results/figures/__init__.py": 'MODULES |= {"bars-{dataset}": "bars", "weights": "bars"}\n',
 }
 RECIPE = {
     **{"epochs": 6, "warmup_epochs": 0.5, "batch_size": 8, "learning_rate": 0.01},
@@ -191,3 +235,24 @@ def test_a_new_network_is_packed_and_not_run_on_integers(tables):
     assert [row["cell"] for row in integer] == []
     packed = tables.parent / "packed/sim-flashes/0/halves-3.safetensors"
     assert b'"architecture":"tiny"' in packed.read_bytes().replace(b"\\", b"")
+
+
+@long_run
+def test_a_new_table_is_written_in_every_form_and_reported(tables):
+    rows = rows_of(tables / "rates.csv")
+    assert [row["cell"] for row in rows][:2] == ["float", "float-tuned"]
+    assert all(0 < float(row["rate"]) < 1 for row in rows)
+    assert "| Spike rate" in (tables / "rates.md").read_text()
+    assert "Spike rate" in (tables / "rates.tex").read_text()
+    assert "Spike rate" in (tables.parent / "report.html").read_text()
+
+
+@long_run
+def test_new_figures_are_drawn_and_reported(tables):
+    figures = tables.parent / "figures"
+    assert {path.name for path in figures.glob("bars*.p??")} == {
+        *("bars-sim-flashes.pdf", "bars-sim-flashes.png")
+    }
+    page = (tables.parent / "report.html").read_text()
+    assert "Accuracies on sim-flashes" in page and "A bar a row on sim-flashes." in page
+    assert "Weights of layers" in page and (figures / "weights.png").exists()

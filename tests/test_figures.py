@@ -14,7 +14,7 @@ from hetspike.data.events.recordings import EVENT, Recordings
 from hetspike.names import search_of
 from hetspike.networks.spikformer import layer_names
 from hetspike.quantization.levels import SCHEMES
-from hetspike.results.figures.accuracy import GAP, accuracy_against_bits
+from hetspike.results.figures.accuracy import GAP, accuracy_against_bits, moved_apart
 from hetspike.results.figures.energy import PANELS, energy_views
 from hetspike.results.figures.layers import assignments, spike_rates
 from hetspike.results.figures.samples import (
@@ -26,7 +26,6 @@ from hetspike.results.figures.samples import (
 )
 from hetspike.results.figures.style import OTHERS, STYLES, rendered, style_of
 from hetspike.results.figures.training import selected_epochs, training_curves
-from hetspike.results.spacing import moved_apart
 from hetspike.search import SEARCHES
 
 ROWS = (  # cell, method, setting, accuracy [%], effective bits
@@ -254,7 +253,7 @@ def test_every_method_and_scheme_has_its_own_colour_and_marker():
 
 
 def test_a_search_among_other_candidates_has_its_searchs_colour():
-    methods = ["pot", "fisher", "pot-log", "fisher-binary", "own-binary", "own", "next"]
+    methods = ["pot", "fisher", "apot", "fisher-binary", "own-binary", "own", "next"]
     assert style_of("fisher-binary", methods) == STYLES["fisher"]
     assert style_of("own-binary", methods) == style_of("own", methods) == ("own", *OTHERS[0])
     assert style_of("next", methods) == ("next", *OTHERS[1])

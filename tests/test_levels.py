@@ -1,7 +1,6 @@
 """Level sets worked out by hand, and what holds for every scheme and width."""
 
 from itertools import pairwise
-from math import sqrt
 
 import pytest
 
@@ -11,7 +10,6 @@ from hetspike.quantization.levels import (
     additive_power_of_two,
     binary,
     power_of_two,
-    power_of_two_log,
     uniform,
 )
 
@@ -54,12 +52,6 @@ def test_two_bit_power_of_two_is_ternary_like_uniform():
     assert power_of_two(2) == uniform(2)
 
 
-def test_log_rounding_keeps_the_levels_and_moves_the_thresholds():
-    levels = power_of_two_log(3)
-    assert levels.magnitudes == power_of_two(3).magnitudes
-    assert levels.thresholds == pytest.approx((sqrt(2) / 8, sqrt(2) / 4, sqrt(2) / 2))
-
-
 # terms {0, 1, 1/2, 1/8} + {0, 1/4}, and {0, 1, 1/4, 1/16} + {0, 1/2, 1/8, 1/32}
 @pytest.mark.parametrize(
     ("bits", "unit", "multiples"),
@@ -81,7 +73,6 @@ def test_additive_power_of_two_by_hand(bits, unit, multiples):
         ("binary", [1]),
         ("uniform", [2, 3, 4, 5, 6, 7, 8]),
         ("pot", [2, 3, 4, 5, 6, 7, 8]),
-        ("pot-log", [2, 3, 4, 5, 6, 7, 8]),
         ("apot", [4, 5]),
     ],
 )
@@ -106,7 +97,7 @@ def test_levels_fit_into_their_bits_and_thresholds_separate_them(scheme, bits):
         ("uniform", 4, (0, 1, 2, 3, 4, 5, 6, 7), 1, 4),
         ("pot", 2, (0, 1), 1, 2),
         ("pot", 3, (0, 1, 2, 4), 1 / 4, 4),
-        ("pot-log", 4, (0, 1, 2, 4, 8, 16, 32, 64), 1 / 64, 8),
+        ("pot", 4, (0, 1, 2, 4, 8, 16, 32, 64), 1 / 64, 8),
         ("apot", 4, (0, 1, 2, 3, 4, 6, 8, 10), 1 / 8, 5),
     ],
 )
@@ -137,7 +128,7 @@ def test_integers_are_the_levels_exactly_and_fit_into_the_aligned_bits(scheme, b
         ("uniform", 3, Arithmetic(1, 0, 1)),
         ("pot", 2, Arithmetic(0, 0, 1)),
         ("pot", 3, Arithmetic(0, 1, 1)),
-        ("pot-log", 8, Arithmetic(0, 1, 1)),
+        ("pot", 8, Arithmetic(0, 1, 1)),
         ("apot", 4, Arithmetic(0, 2, 2)),  # two powers of two are shifted and added
     ],
 )

@@ -7,18 +7,10 @@ import pandas as pd
 import pytest
 
 from hetspike.cost.energy import ENERGY_VIEWS, INT8_VIEWS
-from hetspike.results.present import TABLES
-from hetspike.results.present.accuracy import present_results, present_significance, present_summary
-from hetspike.results.present.costs import (
-    present_energy,
-    present_energy_claims,
-    present_integer,
-    present_order,
-    present_sizes,
-)
-from hetspike.results.present.datasets import present_datasets
+from hetspike.results.notation import with_deviation, with_spread
+from hetspike.results.present import load
+from hetspike.results.present.accuracy import BEST_EPOCH
 from hetspike.results.present.forms import to_csv, to_latex, to_markdown
-from hetspike.results.present.notation import with_deviation, with_spread
 from hetspike.results.tables import MEASURES
 
 
@@ -108,7 +100,7 @@ def test_with_deviation():
 
 
 def test_presented_results(results):
-    rows = present_results(results)
+    rows = load("results").shown(results)
     assert rows["Dataset"].tolist() == ["sim-a", "", "sim-b", ""]
     assert rows.iloc[1].tolist() == [
         "",
@@ -126,7 +118,7 @@ def test_presented_results(results):
 
 
 def test_the_summary_has_a_row_per_network_and_a_column_per_dataset(results):
-    assert present_summary(results).values.tolist() == [
+    assert load("summary").shown(results).values.tolist() == [
         ["float-tuned", "32.00", "1.00x", "87.5", "87.5"],
         ["dnas-3", "3.75", "9.60x", *["62.5, drop 25.0 [0.0, 75.0]"] * 2],
     ]
@@ -141,7 +133,7 @@ def test_presented_sizes():
         packed_bytes=(74432.0, 74400.0, 74500.0),
         packed_compression=(8.732, 8.7, 8.75),
     )
-    shown = present_sizes(pd.DataFrame([{"dataset": "sim-a", "cell": "dnas-3", **row}]))
+    shown = load("sizes").shown(pd.DataFrame([{"dataset": "sim-a", "cell": "dnas-3", **row}]))
     assert shown.iloc[0].tolist() == [
         *("sim-a", "dnas-3", "3.14 [3.13, 3.15]", "10.2x", "3.90", "4.50 [4.40, 4.60]"),
         *("74,432 [74,400, 74,500]", "8.73x [8.70, 8.75]"),
@@ -155,7 +147,7 @@ def test_presented_energies_show_what_the_reference_takes():
     )
     picojoules = {f"{view}_pj": 12.34e6 for view in ENERGY_VIEWS if view != "bits_linear"}
     rows = [{"dataset": "d", "cell": c, **ratios, **picojoules} for c in ("float-tuned", "dnas-3")]
-    shown = present_energy(pd.DataFrame(rows))
+    shown = load("energy").shown(pd.DataFrame(rows))
     assert list(shown)[-3:] == [
         "Operations, against int8",
         "Memory (32-bit potentials), against int8",
@@ -170,8 +162,8 @@ def test_presented_energies_show_what_the_reference_takes():
 def test_presented_order_says_whether_the_views_agree():
     orders = {f"energy_{view}": "pot-3 > uniform-3" for view in ENERGY_VIEWS}
     table = pd.DataFrame([{"dataset": "d", "cells": "pot-3, uniform-3", **orders, "same": True}])
-    assert present_order(table).values.tolist() == [["d", *["pot-3 > uniform-3"] * 5, "yes"]]
-    assert present_order(table.assign(same=False))["All views agree"].tolist() == ["no"]
+    assert load("order").shown(table).values.tolist() == [["d", *["pot-3 > uniform-3"] * 5, "yes"]]
+    assert load("order").shown(table.assign(same=False))["All views agree"].tolist() == ["no"]
 
 
 def test_presented_integers():
@@ -180,7 +172,7 @@ def test_presented_integers():
         **{"difference": -0.04, "difference_most": 0.2},
         **{"multiplications": 0.0, "shifts": 123456.0, "additions": 2.5e6},
     }
-    assert present_integer(pd.DataFrame([row])).iloc[0].tolist() == [
+    assert load("integer").shown(pd.DataFrame([row])).iloc[0].tolist() == [
         *("d", "pot-3", "99.88", "99.60", "-0.04", "+0.20", "0.000", "0.123", "2.500")
     ]
 
@@ -200,7 +192,7 @@ def test_presented_significance_puts_the_seeds_of_a_network_side_by_side():
     ]
     cells = ["float-tuned"] * 2 + ["pot-3"] * 3
     table = pd.DataFrame(rows, columns=columns).assign(dataset="dvs-gesture", cell=cells)
-    assert present_significance(table).values.tolist() == [
+    assert load("significance").shown(table).values.tolist() == [
         [
             *("dvs-gesture", "float-tuned", "281, 280 of 288", "288", "[95.1, 99.0], [94.6, 98.8]"),
             *("-", "-", "-", "-"),
@@ -218,34 +210,43 @@ def test_presented_significance_puts_the_seeds_of_a_network_side_by_side():
         ],
     ]
     alike = table.assign(groups=24, right_low=math.nan, right_high=math.nan)
-    shown = present_significance(alike)
+    shown = load("significance").shown(alike)
     assert shown["Groups"].tolist() == ["24", "24"]
     assert shown["Exact interval (%)"].tolist() == ["-", "-"]
-    undecided = present_significance(table.iloc[3:4])
+    undecided = load("significance").shown(table.iloc[3:4])
     assert undecided["p < 0.05"].tolist() == ["neither of 1"]
 
 
 def test_energy_claims_are_told_by_their_view():
     row = {"dataset": "d", "cell": "c", "reference": "int8", "expected": "8x ± 0.1", "ops": "9.00x"}
-    shown = present_energy_claims(pd.DataFrame([row]))
+    shown = load("energy-claims").shown(pd.DataFrame([row]))
     assert list(shown) == ["Dataset", "Network", "Against", "The paper's factor", "Operations"]
+
+
+def test_best_epochs_show_what_they_would_claim():
+    row = {"last": 70.04, "last_ten": 69.5, "selected": 71.0, "best": 73.0, "n": 3}
+    optimism = {"optimism": 2.96, "optimism_least": 0.0, "optimism_most": 4.0}
+    table = pd.DataFrame([{"dataset": "sim-a", **row, **optimism}])
+    shown = BEST_EPOCH.shown(table).iloc[0].tolist()
+    assert shown == ["sim-a", "70.0", "69.5", "71.0", "73.0", "+3.0 [+0.0, +4.0]"]
+    assert "mean of 3 seeds" in BEST_EPOCH.caption(table)
 
 
 def test_where_memory_is_judged_its_assumption_is_told(results):
     """Potentials of 32 bits, read and written for every pair: another memory is another verdict."""
     told = "a potential of 32 bits read and written for every pair"
     for name in ("claims", "energy", "energy-claims"):
-        assert told in TABLES[name].caption(results)
+        assert told in load(name).caption(results)
 
 
 def test_captions_say_what_is_simulated(results, datasets):
     for name, table in (("results", results), ("summary", results), ("datasets", datasets)):
-        caption = TABLES[name].caption
+        caption = load(name).caption
         assert "stand-in" in caption(table)
         assert "stand-in" not in caption(table.assign(dataset="nmnist"))
     sizes = pd.DataFrame({"dataset": ["sim-a"]})
     for name in ("significance", "sizes", "energy", "order", "integer"):
-        assert "stand-in" in TABLES[name].caption(sizes)
+        assert "stand-in" in load(name).caption(sizes)
 
 
 def test_csv_round_trip(results):
@@ -262,7 +263,7 @@ def test_csv_of_a_known_row():
 
 
 def test_markdown(datasets):
-    table = present_datasets(datasets)
+    table = load("datasets").shown(datasets)
     lines = to_markdown(table, "What it shows.").splitlines()
     assert lines[:2] == ["What it shows.", ""]
     assert all(line.count("|") == len(table.columns) + 1 for line in lines[2:])

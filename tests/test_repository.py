@@ -10,7 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from projects import PYPROJECT, ROOT, published
+from projects import PYPROJECT, ROOT, published, shipped
 
 import hetspike
 from hetspike.study.study import parse_study
@@ -179,7 +179,7 @@ def test_what_the_stages_name_is_what_is_published():
 
 def test_every_dataset_of_the_default_study_is_pictured():
     named = published("reproduce")
-    study = parse_study(yaml.safe_load((ROOT / "config/default.yaml").read_text()))
+    study = parse_study(shipped("default"))
     figures = {f"figures/samples-{name}.png" for name in study.datasets}
     assert figures <= {name.removeprefix("results/default/") for name in named}
 

@@ -12,15 +12,7 @@ from projects import ROOT
 
 from hetspike.data.events.recorded_images import CIFAR_CLASSES
 from hetspike.data.events.recordings import EVENT, SPLITS, OnDemand, Splits
-from hetspike.data.events.sample_lists import (
-    check_frozen,
-    compact,
-    dealt,
-    expand,
-    freeze,
-    listing,
-    thaw,
-)
+from hetspike.data.events.sample_lists import check_frozen, dealt, freeze, listing, thaw
 from hetspike.data.events.stand_ins import gestures
 from hetspike.errors import UserError
 
@@ -43,7 +35,7 @@ def named(**names: list[str]) -> Splits:
 
 
 CATS = named(train=["cat_1.bin", "cat_3.bin"], validation=["cat_2.bin"], test=["cat_10.bin"])
-LIST = "split,names,numbers\ntraining,cat_,1-3\ntest,cat_,10\n"
+LIST = "split,name\ntest,cat_10\ntraining,cat_1\ntraining,cat_2\ntraining,cat_3\n"
 
 
 def test_a_listing_keeps_order_and_validation():
@@ -66,15 +58,7 @@ def test_a_frozen_list_by_hand():
     }
 
 
-# stems that end in digits, numbers of any length with zeros in front, and none at all
 names = st.sets(st.text('a_-, 019"\n', max_size=6), max_size=30)
-
-
-@given(names)
-def test_names_survive_being_put_together(found):
-    expanded = [name for stem, numbers in compact(found) for name in expand(stem, numbers)]
-    assert len(expanded) == len(found)
-    assert {*expanded} == found
 
 
 @given(names, st.data())
@@ -148,7 +132,7 @@ def test_an_archive_that_agrees_or_is_a_part_passes(splits):
     [
         (
             named(train=["cat_1.bin", "cat_10.bin", "cat_3.bin"], test=["cat_2.bin"]),
-            "'cat_2' as training, the archive gives it as test",
+            "'cat_10' as test, the archive gives it as training",
         ),
         (
             named(train=["cat_1.bin", "cat_2.bin", "cat_4.bin"], test=["cat_10.bin"]),

@@ -171,7 +171,7 @@ def test_every_network_is_evaluated_on_each_test_recording(study):
 def test_tables_are_written_where_the_rule_says_and_nowhere_else(study, tmp_path):
     names = ("results.csv", "sizes.tex", "summary.md")
     output = {name: str(tmp_path / f"{name}.csv") for name in ("layers", "events")}
-    output |= {name: str(tmp_path / f"{name}.json") for name in ("metrics", "machine")}
+    output |= {name: str(tmp_path / f"{name}.json") for name in ("metrics", "machine", "shown")}
     script("write_tables").main(
         input={
             "claims": "config/claims.yaml",

@@ -386,7 +386,7 @@ AFTER_TRAINING = EVALUATION | {"pack": 4}
     [
         ("config/claims.yaml", REPORT),
         ("src/hetspike/results/tables.py", REPORT),
-        ("src/hetspike/results/figures/style.py", {"figures": 1, "samples": 2, "report": 1}),
+        ("src/hetspike/results/figures/style.py", {"figures": 1, "report": 1}),
         ("src/hetspike/results/figures/training.py", {"figures": 1, "report": 1}),
         ("src/hetspike/results/report.html.jinja", {"report": 1}),
         ("src/hetspike/cost/energy.py", EVALUATION),

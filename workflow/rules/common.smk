@@ -20,6 +20,7 @@ from hetspike.data.events import DATASETS as KNOWN_DATASETS
 from hetspike.data.events import catalogue
 from hetspike.atomic import ending, intact
 from hetspike.names import FLOAT, labelled, protocol_of, search_of
+from hetspike.results import figures, present
 from hetspike.study.study import parse_study
 
 # One thread a job and parallelism between jobs: results do not depend on --cores.
@@ -106,11 +107,20 @@ GPU = STUDY.device == "gpu-if-present" and any(map(shutil.which, ["nvidia-smi", 
 LABELS = {name: labelled(name, plan.source) for name, plan in STUDY.datasets.items()}
 CELLS = {cell.name: cell for cell in STUDY.cells}
 SEARCHED = [cell.name for cell in STUDY.cells if cell.searched and not cell.distilled]
-BASE_SEARCHES = [row for row in STUDY.searches if search_of(row, STUDY.searches) == (row, "")]
 TABLES = [
-    *("results", "comparison", "significance", "sizes", "energy", "order", "integer"),
-    *("energy-claims", "datasets", "claims"),
-    *(["ablations"] if any(cell.against for cell in STUDY.cells) else []),
+    name
+    for name in present.MODULES
+    if name != "ablations" or any(cell.against for cell in STUDY.cells)
+]
+FIGURES = [
+    each
+    for name in figures.MODULES
+    for each in expand(
+        name,
+        dataset=DATASETS,
+        # those among other candidates are drawn with the search that they vary
+        search=[row for row in STUDY.searches if search_of(row, STUDY.searches) == (row, "")],
+    )
 ]
 SPLITS = ["train", "validation", "test"]
 
@@ -169,17 +179,18 @@ def code(file, without=frozenset()):
     return sorted(found)
 
 
+def code_of_datasets(file, names):
+    """The same where these datasets are made or read: how others are is no part of it."""
+    modules = {
+        name: str(ROOTS[0].joinpath(*make.__module__.split(".")).with_suffix(".py"))
+        for name, make in KNOWN_DATASETS.items()
+    }
+    return code(file, without=frozenset(modules.values()) - {modules[name] for name in names})
+
+
 def code_of_dataset(file):
-    """The same where a dataset is made or read: how others are is no part of it."""
-
-    def reached(wildcards):
-        modules = {
-            name: str(ROOTS[0].joinpath(*make.__module__.split(".")).with_suffix(".py"))
-            for name, make in KNOWN_DATASETS.items()
-        }
-        return code(file, without=frozenset(modules.values()) - {modules[wildcards.dataset]})
-
-    return reached
+    """The same for the dataset of a job."""
+    return lambda wildcards: code_of_datasets(file, [wildcards.dataset])
 
 
 def source(wildcards):

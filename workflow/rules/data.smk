@@ -16,8 +16,6 @@ rule fetch:
         archive=one_of(name for name in ARCHIVES if not (RAW / name).exists()),
     conda:
         "../../environment.yml"
-    resources:
-        dvc_lock=1,
     script:
         "../scripts/fetch_archive.py"
 

@@ -1,9 +1,8 @@
 # From predictions and counts to what people read: tables, verdicts, figures, all on one page.
 
-FORMS = ["png", "pdf"]
 STAGES = [  # whose times are reported
     *("events", "frames", "linear", "train_float", "search", "quantize", "pack", "evaluate"),
-    *("tables", "figures", "samples"),
+    *("tables", "figures"),
 ]
 
 
@@ -28,9 +27,13 @@ rule tables:
         ),
     output:
         tables=[
-            *expand(RESULTS / "tables/{table}.{form}", table=TABLES, form=["csv", "md", "tex"]),
-            *expand(RESULTS / "tables/summary.{form}", form=["md", "tex"]),  # for people alone
+            path
+            for path in expand(
+                RESULTS / "tables/{table}.{form}", table=TABLES, form=["csv", "md", "tex"]
+            )
+            if not path.endswith(f"/{present.SUMMARY}.csv")
         ],
+        shown=RESULTS / "tables/shown.json",
         layers=RESULTS / "tables/layers.csv",
         events=RESULTS / "tables/events.csv",
         metrics=RESULTS / "metrics.json",
@@ -52,18 +55,14 @@ rule tables:
 
 rule figures:
     input:
-        code=code("workflow/scripts/write_figures.py"),
+        code=code_of_datasets("workflow/scripts/write_figures.py", DATASETS),
         results=RESULTS / "tables/results.csv",
         energy=RESULTS / "tables/energy.csv",
         layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
         histories=homes(f"{NETWORK}/{{cell}}.csv", dataset=DATASETS, seed=STUDY.seeds, cell=CELLS),
+        recordings=homes("events/{dataset}/train.npz", dataset=DATASETS),
     output:
-        figures=[
-            *expand(RESULTS / "figures/training-{dataset}.{form}", dataset=DATASETS, form=FORMS),
-            *expand(RESULTS / "figures/accuracy-{dataset}.{form}", dataset=DATASETS, form=FORMS),
-            *expand(RESULTS / "figures/assignments-{row}.{form}", row=BASE_SEARCHES, form=FORMS),
-            *expand(RESULTS / "figures/{name}.{form}", name=["energy", "spike-rates"], form=FORMS),
-        ],
+        figures=expand(RESULTS / "figures/{figure}.{form}", figure=FIGURES, form=["png", "pdf"]),
     log:
         RESULTS / "logs/figures.log",
     conda:
@@ -72,38 +71,17 @@ rule figures:
         cells=STUDY.cells,
         labels=LABELS,
         architectures={name: plan.network.architecture for name, plan in STUDY.datasets.items()},
-        searches=BASE_SEARCHES,
+        sources={name: plan.source for name, plan in STUDY.datasets.items()},
         networks=list(product(DATASETS, STUDY.seeds, CELLS)),  # as expand orders them
     script:
         "../scripts/write_figures.py"
 
 
-rule samples:
-    input:
-        code=code_of_dataset("workflow/scripts/draw_samples.py"),
-        recordings=kept("events/{dataset}/train.npz"),
-    output:
-        figures=expand(RESULTS / "figures/samples-{{dataset}}.{form}", form=FORMS),
-    log:
-        RESULTS / "logs/samples/{dataset}.log",
-    conda:
-        "../../environment.yml"
-    params:
-        source=source,
-        labels=LABELS,
-    script:
-        "../scripts/draw_samples.py"
-
-
 rule report:
     input:
         code=code("workflow/scripts/write_report.py"),
-        tables=expand(RESULTS / "tables/{table}.md", table=["summary", *TABLES]),
-        figures=[
-            path
-            for path in [*rules.figures.output, *expand(rules.samples.output, dataset=DATASETS)]
-            if path.endswith(".png")
-        ],
+        tables=rules.tables.output.shown,
+        figures=[path for path in rules.figures.output if path.endswith(".png")],
     output:
         page=RESULTS / "report.html",
     log:

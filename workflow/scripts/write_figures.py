@@ -1,18 +1,17 @@
-"""Training, accuracy against bits, what searches chose for each layer, energy, spike rates."""
+"""All figures of a study, each as PNG and PDF."""
 
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
 from jobs import Named, Say, run
 from reading import read_table
+from splits import read_split
 
 from hetspike.atomic import sealed
 from hetspike.networks import load
-from hetspike.results.figures.accuracy import accuracy_against_bits
-from hetspike.results.figures.energy import energy_views
-from hetspike.results.figures.layers import assignments, spike_rates
-from hetspike.results.figures.style import rendered
-from hetspike.results.figures.training import training_curves
+from hetspike.results.figures import drawn_in
+from hetspike.results.figures.style import Measured, rendered
 from hetspike.training.history import Epoch
 
 
@@ -25,45 +24,44 @@ def with_short_names(rows: pd.DataFrame, architecture: str) -> pd.DataFrame:
 
 
 def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
-    results = read_table(input["results"], gaps=None)
+    labels = params["labels"]
     layers = pd.concat(map(read_table, input["layers"]), ignore_index=True)
     layers = pd.concat(
         with_short_names(rows, params["architectures"][dataset])
         for dataset, rows in layers.groupby("dataset", sort=False)
     )
-    layers = layers.replace({"dataset": params["labels"]})
-    cells = pd.DataFrame(params["cells"]).rename(columns={"name": "cell"})
     histories = pd.concat(
         [
-            read_table(path, Epoch._fields).assign(dataset=dataset, seed=seed, cell=cell)
+            read_table(path, Epoch._fields).assign(dataset=labels[dataset], seed=seed, cell=cell)
             for (dataset, seed, cell), path in zip(
                 params["networks"], input["histories"], strict=True
             )
         ],
         ignore_index=True,
     )
-    made = {
-        **{
-            f"training-{dataset}": training_curves(
-                rows.replace({"dataset": params["labels"]}), cells
-            )
-            for dataset, rows in histories.groupby("dataset")
-        },
-        **{
-            f"accuracy-{dataset}": accuracy_against_bits(results[results["dataset"] == label])
-            for dataset, label in params["labels"].items()
-        },
-        **{
-            f"assignments-{search}": assignments(layers, cells, search)
-            for search in params["searches"]
-        },
-        "energy": energy_views(read_table(input["energy"], gaps=None), cells),
-        "spike-rates": spike_rates(layers, cells),
+    recorded = {
+        labels[dataset]: (path, dataset, "train", params["sources"][dataset])
+        for dataset, path in zip(labels, input["recordings"], strict=True)
     }
-    for path in map(Path, output["figures"]):
-        with sealed(path) as part:
-            part.write_bytes(rendered(made[path.stem], path.suffix[1:]))
-    say(f"{len(made)} figures")
+    measured = Measured(
+        results=read_table(input["results"], gaps=None),
+        energy=read_table(input["energy"], gaps=None),
+        layers=layers.replace({"dataset": labels}),
+        histories=histories,
+        cells=pd.DataFrame(params["cells"]).rename(columns={"name": "cell"}),
+        recordings=lambda dataset: read_split(*recorded[dataset]),
+    )
+    by_name = groupby(map(Path, output["figures"]), lambda path: path.stem)
+    files = {name: [*paths] for name, paths in by_name}
+    for name, paths in files.items():
+        picture, of = drawn_in(name)
+        if "dataset" in of:
+            of["dataset"] = labels[of["dataset"]]
+        figure = picture.draw(measured, **of)
+        for path in paths:
+            with sealed(path) as part:
+                part.write_bytes(rendered(figure, path.suffix[1:]))
+    say(f"{len(files)} figures")
 
 
 if "snakemake" in globals():

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 import yaml
 from jobs import Named, Say, run, seconds_of, write_text
-from reading import read_text
+from reading import read_json
 
 from hetspike.atomic import intact
 from hetspike.results.flow import drawing
-from hetspike.results.report import Content, page, read_table
+from hetspike.results.report import Content, Table, page
 
 PACKAGES = (
     *("hetspike", "torch", "spikingjelly", "tonic", "numpy", "scipy", "pandas", "scikit-learn"),
@@ -43,11 +43,10 @@ def machine() -> dict[str, str]:
 
 
 def main(*, input: Named, output: Named, params: Named, config: Named, say: Say) -> None:
-    tables, figures = (map(Path, input[kind]) for kind in ("tables", "figures"))
     content = Content(
         study=params["study"],
-        tables={path.stem: read_table(read_text(str(path))) for path in tables},
-        figures={path.stem: intact(path) for path in figures},
+        tables={name: Table(**table) for name, table in read_json(input["tables"]).items()},
+        figures={path.stem: intact(path) for path in map(Path, input["figures"])},
         workflow=drawing(params["edges"]),
         configuration=as_yaml(config),
         software={"Python": platform.python_version()} | {name: version(name) for name in PACKAGES},

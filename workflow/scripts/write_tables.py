@@ -1,5 +1,6 @@
 """All tables of a study, each as csv, Markdown and LaTeX, and its metrics for `dvc metrics`."""
 
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -9,21 +10,12 @@ from reading import read_json, read_table
 
 from hetspike.documents import read
 from hetspike.names import FLOAT_TUNED
-from hetspike.results.claims import claims_table, energy_claims_table, paper_table, parse_claims
-from hetspike.results.comparison import ablation_table, comparison_table
-from hetspike.results.cost_tables import (
-    by_network,
-    energy_table,
-    integer_table,
-    layer_table,
-    mean_and_range,
-    order_table,
-    size_table,
-)
-from hetspike.results.present import TABLES
-from hetspike.results.present.forms import to_csv, to_latex, to_markdown
-from hetspike.results.statistics import significance_table
-from hetspike.results.tables import dataset_table, describe_datasets, metrics, results_table
+from hetspike.results.claims import claims_table, paper_table, parse_claims
+from hetspike.results.cost_tables import by_network, layer_table, mean_and_range
+from hetspike.results.present import load
+from hetspike.results.present.columns import Measured
+from hetspike.results.present.forms import to_csv, to_data, to_latex, to_markdown
+from hetspike.results.tables import describe_datasets, metrics, results_table
 
 
 def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
@@ -51,34 +43,37 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
     results = results_table(predictions, spent, cells, paper)
     described = describe_datasets(events, params["steps"], paper)
     verdicts = claims_table(claims, results)
-    made = {
-        "results": results,
-        "summary": results,
-        "comparison": comparison_table(predictions, layers, cells, efforts, reference=FLOAT_TUNED),
-        "significance": significance_table(predictions, cells, reference=FLOAT_TUNED),
-        "ablations": ablation_table(predictions, cells),
-        "sizes": size_table(spent),
-        "energy": energy_table(spent),
-        "order": order_table(spent, cells),
-        "integer": integer_table(layers, networks),
-        "datasets": dataset_table(described, predictions),
-        "energy-claims": energy_claims_table(claims, verdicts),
-        "claims": verdicts,
-    }
+    measured = Measured(
+        predictions=predictions,
+        layers=layers,
+        networks=networks,
+        cells=cells,
+        efforts=efforts,
+        described=described,
+        spent=spent,
+        results=results,
+        claims=claims,
+        verdicts=verdicts,
+    )
 
     def named(table: pd.DataFrame) -> pd.DataFrame:
         """Datasets with their protocol: claims and the paper's numbers know them without."""
         return table.replace({"dataset": params["labels"]})
 
-    for path in map(Path, output["tables"]):
-        table = named(made[path.stem])
-        shown, caption = TABLES[path.stem].shown(table), TABLES[path.stem].caption(table)
-        forms = {
+    pages = {}
+    for name, paths in groupby(map(Path, output["tables"]), lambda path: path.stem):
+        form = load(name)
+        table = named(form.rows(measured))
+        shown, caption = form.shown(table), form.caption(table)
+        texts = {
             ".csv": to_csv(table),
             ".md": to_markdown(shown, caption),
-            ".tex": to_latex(shown, caption, f"tab:{path.stem}"),
+            ".tex": to_latex(shown, caption, f"tab:{name}"),
         }
-        write_text(path, forms[path.suffix])
+        for path in paths:
+            write_text(path, texts[path.suffix])
+        pages[name] = to_data(shown, caption)
+    write_json(output["shown"], pages)
     write_text(output["layers"], to_csv(named(layers)))
     write_text(output["events"], to_csv(named(events)))
     write_json(output["metrics"], metrics(named(results)))

@@ -8,7 +8,6 @@ the signs are implied: the levels are {+m, -m for every magnitude m}.
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
-from math import sqrt
 from typing import NamedTuple
 
 MAX_BITS = 8
@@ -116,12 +115,6 @@ def power_of_two(bits: int) -> Levels:
     return nearest([0.0, *(2.0**exponent for exponent in range(2 - 2 ** (bits - 1), 1))])
 
 
-def power_of_two_log(bits: int) -> Levels:
-    """The same levels rounded in the log domain, at sqrt(2) * 2^k [DeepShift, Elhoushi 2019]."""
-    magnitudes = power_of_two(bits).magnitudes
-    return Levels(magnitudes, tuple(magnitude / sqrt(2) for magnitude in magnitudes[1:]))
-
-
 # b -> the exponents that each of the two terms may take, beside being zero
 ADDITIVE_TERMS = {4: ((0, -1, -3), (-2,)), 5: ((0, -2, -4), (-1, -3, -5))}
 
@@ -143,6 +136,5 @@ SCHEMES: dict[str, Scheme] = {
     BINARY: Scheme(binary, range(1, 2)),
     "uniform": Scheme(uniform, range(2, MAX_BITS + 1)),
     "pot": Scheme(power_of_two, range(2, MAX_BITS + 1), terms=1),
-    "pot-log": Scheme(power_of_two_log, range(2, MAX_BITS + 1), terms=1),
     "apot": Scheme(additive_power_of_two, range(4, 6), terms=2),
 }

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from hetspike.cost.energy import ENERGY_VIEWS, INT8, INT8_VIEWS
 from hetspike.errors import UserError
 from hetspike.names import FLOAT_TUNED
-from hetspike.results.present.notation import with_spread
+from hetspike.results.notation import with_spread
 from hetspike.results.tables import MEASURES
 from hetspike.settings import Settings, checked
 

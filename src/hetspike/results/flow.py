@@ -1,25 +1,24 @@
 """Which rule of a workflow takes what which other makes, drawn from top to bottom.
 
-Rules stand in layers, each below all that it takes from; an arrow over several layers passes each
-at a place of its own, so that it crosses no box. Places follow their neighbours' mean, sweep by
-sweep [Sugiyama 1981, section 4].
+networkx leaves out what other edges imply, grandalf finds the places [Sugiyama 1981]. An arrow over
+several layers passes each at a place of its own, so that it crosses no box.
 """
 
 from collections.abc import Iterable
-from graphlib import TopologicalSorter
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
-
-from hetspike.results.spacing import moved_apart
+import networkx as nx
+from grandalf.graphs import Edge as Line
+from grandalf.graphs import Vertex, graph_core
+from grandalf.layouts import SugiyamaLayout, VertexViewer
 
 Edge = tuple[str, str]  # of rules: what makes, what takes
-Place = tuple[str, str, int]  # of an edge in a layer; of a rule, the edge from it to itself
 
-SWEEPS = 60
-COLUMN, ROW = 128.0, 62.0  # pixels between places and between layers
-BOX_WIDTH, BOX_HEIGHT = 108.0, 30.0
+SWEEPS = 10
+BOX_WIDTH, BOX_HEIGHT = 108.0, 30.0  # pixels
+BESIDE, BELOW = 20.0, 32.0  # pixels between boxes
+EDGE = 1.0  # half of a box's line, and what rounding takes
 
 
 class Box(NamedTuple):
@@ -40,100 +39,55 @@ class Drawing(NamedTuple):
     height: float
 
 
-def sources(edges: Iterable[Edge]) -> dict[str, set[str]]:
-    """Rule -> rules that it takes from, for every rule."""
-    found: dict[str, set[str]] = {}
-    for maker, taker in edges:
-        found.setdefault(maker, set())
-        found.setdefault(taker, set()).add(maker)
-    return found
-
-
 def reduced(edges: Iterable[Edge]) -> list[Edge]:
     """The edges that no chain of others implies, in an order that does not depend on theirs.
 
     >>> reduced([("a", "b"), ("b", "c"), ("a", "c")])
     [('a', 'b'), ('b', 'c')]
     """
-    above: dict[str, set[str]] = {}  # rule -> all that it depends on
-    takes = sources(edges)
-    for rule in TopologicalSorter(takes).static_order():
-        above[rule] = takes[rule].union(*(above[maker] for maker in takes[rule]))
-    return sorted(
-        (maker, taker)
-        for taker, makers in takes.items()
-        for maker in makers
-        if not any(maker in above[other] for other in makers)
-    )
-
-
-def _layers(edges: list[Edge]) -> dict[str, int]:
-    """Rule -> its layer: one below the lowest that it takes from."""
-    takes = sources(edges)
-    layers: dict[str, int] = {}
-    for rule in TopologicalSorter(takes).static_order():
-        layers[rule] = 1 + max((layers[maker] for maker in takes[rule]), default=-1)
-    return layers
-
-
-def _arranged(chains: list[list[Place]]) -> dict[Place, float]:
-    """Where in its layer each place lies, a unit apart or more."""
-    places = dict.fromkeys(place for chain in chains for place in chain)
-    neighbours: dict[Place, list[Place]] = {place: [] for place in places}
-    for chain in chains:
-        for upper, lower in pairwise(chain):
-            neighbours[upper].append(lower)
-            neighbours[lower].append(upper)
-    depth = 1 + max(layer for *_, layer in places)
-    rows = [[place for place in places if place[2] == layer] for layer in range(depth)]
-    at = {place: float(index) for row in rows for index, place in enumerate(row)}
-    for sweep in range(SWEEPS):
-        for row in rows if sweep % 2 == 0 else reversed(rows):
-            wanted = [np.mean([at[each] for each in neighbours[place]]) for place in row]
-            at |= zip(row, moved_apart(np.array(wanted), 1).tolist(), strict=True)
-    return at
+    return sorted(nx.transitive_reduction(nx.DiGraph(edges)).edges)
 
 
 def _path(places: list[tuple[float, float]]) -> str:
     """An SVG path through places [x, y]: straight through their layers, curved between layers."""
-    (x, y), *following = places
+    x, y = places[0]
     path = f"M{x:.1f},{y + BOX_HEIGHT / 2:.1f}"
     for (x, y), (next_x, next_y) in pairwise(places):
         top, half = next_y - BOX_HEIGHT / 2, (y + next_y) / 2
+        path += f" V{y + BOX_HEIGHT / 2:.1f}"
         path += f" C{x:.1f},{half:.1f} {next_x:.1f},{half:.1f} {next_x:.1f},{top:.1f}"
-        if (next_x, next_y) != following[-1]:
-            path += f" V{next_y + BOX_HEIGHT / 2:.1f}"
     return path
 
 
 def drawing(edges: Iterable[Edge]) -> Drawing:
-    """The rules as boxes and what one takes from another as arrows, without those implied."""
+    """The rules as boxes and what one takes from another as arrows, without those implied.
+
+    edges  of one workflow: each rule is joined to each other, be it over others
+    """
     kept = reduced(edges)
-    layers = _layers(kept)
-    chains = [
-        [
-            (maker, maker, layers[maker]),
-            *((maker, taker, layer) for layer in range(layers[maker] + 1, layers[taker])),
-            (taker, taker, layers[taker]),
-        ]
-        for maker, taker in kept
-    ]
-    at = _arranged(chains)
-    left = min(at.values())
+    rules = {rule: Vertex(rule) for rule in sorted({rule for edge in kept for rule in edge})}
+    for vertex in rules.values():
+        vertex.view = VertexViewer(BOX_WIDTH, BOX_HEIGHT)
+    lines = [Line(rules[maker], rules[taker]) for maker, taker in kept]
+    # not its Graph, which collects edges in a set: another order in every run
+    layout = SugiyamaLayout(graph_core([*rules.values()], lines))
+    layout.xspace, layout.yspace = BESIDE, BELOW
+    layout.init_all()
+    layout.draw(SWEEPS)
+    left = min(place.view.xy[0] for place in layout.grx) - BOX_WIDTH / 2 - EDGE
     middle = {
-        place: (
-            1 + BOX_WIDTH / 2 + (each - left) * COLUMN,
-            1 + BOX_HEIGHT / 2 + place[2] * ROW,
-        )
-        for place, each in at.items()
+        place: (place.view.xy[0] - left, place.view.xy[1] + EDGE)  # those that arrows pass, too
+        for place in layout.grx
     }
-    takes = sources(kept)
-    boxes = [Box(rule, *middle[rule, rule, layer]) for rule, layer in layers.items()]
+    passed = [layout.ctrls.get(line, dict(enumerate(line.v))) for line in lines]  # layer -> place
+    boxes = [Box(rule, *middle[vertex]) for rule, vertex in rules.items()]
     boxes.sort(key=lambda box: (box.y, box.x))
     return Drawing(
         boxes=boxes,
-        arrows=[_path([middle[place] for place in chain]) for chain in chains],
-        takes={box.name: sorted(takes[box.name]) for box in boxes},
-        width=1 + BOX_WIDTH / 2 + max(x for x, _ in middle.values()),
-        height=1 + BOX_HEIGHT / 2 + max(y for _, y in middle.values()),
+        arrows=[
+            _path([middle[by_layer[each]] for each in sorted(by_layer)]) for by_layer in passed
+        ],
+        takes={box.name: [maker for maker, taker in kept if taker == box.name] for box in boxes},
+        width=BOX_WIDTH / 2 + EDGE + max(x for x, _ in middle.values()),
+        height=BOX_HEIGHT / 2 + EDGE + max(y for _, y in middle.values()),
     )

@@ -10,6 +10,7 @@ from typing import NamedTuple, get_args
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hetspike.results.claims import Verdict
+from hetspike.results.figures import drawn_in
 from hetspike.results.flow import BOX_HEIGHT, BOX_WIDTH, Drawing
 
 NOT_RUN: Verdict = "not run"
@@ -29,52 +30,11 @@ class Table(NamedTuple):
         return [max(map(len, column)) > WIDE for column in zip(*self.rows, strict=True)]
 
 
-class Figure(NamedTuple):
-    """What a family of figures shows; `{}` is the rest of a figure's name, if it has one."""
-
-    title: str
-    alternative: str
-
-
-FIGURES = {
-    "samples": Figure(
-        "Recordings of {}",
-        "Film strips of one training recording of each class of {}, in six equal parts of time: "
-        "where events turn brighter and where darker.",
-    ),
-    "training": Figure(
-        "Training on {}",
-        "Training and validation accuracy over the epochs of every network on {}, a line a seed, "
-        "with the epochs marked that validation selects: from scratch in float, then fine-tuned.",
-    ),
-    "accuracy": Figure(
-        "Accuracy against bits on {}",
-        "Test accuracy of the quantized networks on {} against their effective bits, with 95 % "
-        "intervals, beside float and the paper's result. The table of results has the numbers.",
-    ),
-    "assignments": Figure(
-        "Schemes and bits that {} chose",
-        "Scheme and bits that the search {} chose for each layer, by dataset, budget and seed.",
-    ),
-    "energy": Figure(
-        "Energy under each view",
-        "How many times less energy than float every network takes under five views, and under "
-        "three of them than float's operations at 8-bit weights, by dataset. The table of energy "
-        "has the numbers.",
-    ),
-    "spike-rates": Figure(
-        "Spike rates",
-        "Share of each layer's inputs that are not zero along the float network, by dataset, and "
-        "how many times that it is in quantized networks.",
-    ),
-}
-
-
 class Content(NamedTuple):
     """All that is on the page, in its order.
 
     tables   name -> table, in order, the claims among them
-    figures  name -> PNG
+    figures  name -> PNG, in order
     seconds  rule -> what each of its jobs took, in the order of the rules
     """
 
@@ -88,15 +48,6 @@ class Content(NamedTuple):
     seconds: dict[str, list[float]]
 
 
-def read_table(markdown: str) -> Table:
-    """The table that `results.present.to_markdown` wrote."""
-    caption, grid = markdown.split("\n\n", 1)
-    headings, _, *rows = [
-        [cell.strip() for cell in line[1:-1].split("|")] for line in grid.splitlines()
-    ]
-    return Table(caption, headings, rows)
-
-
 def titled(name: str) -> str:
     """A name of files as a heading.
 
@@ -106,31 +57,21 @@ def titled(name: str) -> str:
     return name.capitalize().replace("-", " ")
 
 
-def family_of(figure: str) -> str:
-    """The family in FIGURES that a figure's name begins with."""
-    for family in FIGURES:
-        if figure == family or figure.startswith(f"{family}-"):
-            return family
-    raise AssertionError(f"{figure} is of no family: give it a title in FIGURES")
+def described(figure: str) -> dict[str, str]:
+    """The title and the alternative text of the figure in a file of this name.
 
-
-def described(figure: str) -> Figure:
-    """What the figure of this name shows.
-
-    >>> described("accuracy-sim-gestures").title
+    >>> described("accuracy-sim-gestures")["title"]
     'Accuracy against bits on sim-gestures'
     """
-    family = family_of(figure)
-    rest = figure.removeprefix(family).removeprefix("-")
-    return Figure(*(text.format(rest) for text in FIGURES[family]))
+    picture, of = drawn_in(figure)
+    return {"title": picture.title.format(**of), "alternative": picture.alternative.format(**of)}
 
 
 def _pictures(figures: dict[str, bytes]) -> list[dict[str, str]]:
-    """Figures with their titles and alternative texts, family by family."""
-    families = list(FIGURES)
+    """Figures with their titles and alternative texts."""
     return [
-        {"name": name, "data": b64encode(figures[name]).decode(), **described(name)._asdict()}
-        for name in sorted(figures, key=lambda name: families.index(family_of(name)))
+        {"name": name, "data": b64encode(png).decode(), **described(name)}
+        for name, png in figures.items()
     ]
 
 

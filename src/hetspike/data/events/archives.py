@@ -1,16 +1,15 @@
 """Members of zip and tar archives, read in place: nothing is unpacked under a member's name.
 
-Members come in the order of their names, never in that of a file system or of the archive. Files
-that an operating system adds to people's own are no members. An archive with a member that would
-leave the folder it is unpacked in is refused as a whole, and so is one that expands beyond the
-bounds below: nobody publishes such a one by chance.
+A name is a key and no path: one that would lead out of a folder leads nowhere. Members come in the
+order of their names, never in that of a file system or of the archive. Files that an operating
+system adds to people's own are no members. An archive that expands beyond the bounds below is
+refused as a whole: nobody publishes such a one by chance.
 """
 
 import gzip
 import io
 import lzma
 import os
-import posixpath
 import re
 import stat
 import tarfile
@@ -34,13 +33,12 @@ DAMAGED = (
     zlib.error,
     lzma.LZMAError,
     EOFError,
-    IndexError,
+    LookupError,
     OSError,
     OverflowError,
     RuntimeError,
     ValueError,
 )
-DRIVE = re.compile(r"[A-Za-z]:")
 ZIP, GZIP = b"PK", b"\x1f\x8b"
 CHUNK = 2**20  # bytes read at once
 LOCAL_HEADER = 30  # bytes before a member's name in a zip
@@ -54,7 +52,6 @@ LARGEST_READ = 2**30  # bytes of a member that is read into memory, 1 GiB
 MOST_MEMBERS = 2**20
 LONGEST_NAME = 1024  # characters, folders included
 LARGEST_LIST = 2**27  # bytes of a zip's list of members, 128 a member
-MOST_LINKS = 40  # from link to link, as in Linux
 
 # what Windows, macOS, file servers and desktops leave in folders, in small letters
 ADDED = re.compile(
@@ -66,10 +63,9 @@ ADDED = re.compile(
 
 
 class Member(NamedTuple):
-    """A file in an archive, or a link to one. Folders are no members."""
+    """A file in an archive. Folders are no members."""
 
     name: str
-    link: str  # as it stands in the archive, from its top; empty: a file
     open: Callable[[], IO[bytes]]
 
 
@@ -233,27 +229,22 @@ class Archive:
                 raise self._too_much("members share their content")
         for info in infos:
             name = info.orig_filename
-            self._check(name, name)
+            self._check_name(name)
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 # the others expand without a bound on what is read at once
                 self._refuse(name, "is packed neither plainly nor by deflate")
             kind = stat.S_IFMT(info.external_attr >> 16)  # 0 unless a Unix wrote it
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
-                self._refuse(name, "is a device")
-            if info.is_dir():
-                continue
-            link = ""
-            if kind == stat.S_IFLNK:
-                with archive.open(info) as file:
-                    target = file.read(LONGEST_NAME + 1).decode("utf-8", "surrogateescape")
-                link = self._target(name, target)
-            members.append(Member(name, link, partial(archive.open, info)))
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                self._refuse(name, "is a link or a device")
+            if not info.is_dir():
+                members.append(Member(name, partial(archive.open, info)))
         return members
 
     def _tar_members(self, archive: tarfile.TarFile) -> list[Member]:
         def content(info: tarfile.TarInfo) -> IO[bytes]:
-            file = archive.extractfile(info)
-            assert file is not None
+            file = archive.extractfile(info)  # of a link: the member that it leads to
+            if file is None:
+                raise tarfile.ReadError(f"{info.name!r} is a link to no file")
             return file
 
         members, infos, place = [], [], -1
@@ -265,33 +256,17 @@ class Archive:
             self._check_count(len(infos))
         self._check_sizes(info.size for info in infos)
         for info in infos:
-            self._check(info.name, info.name)
+            self._check_name(info.name)
             if info.isdir():
                 continue
-            link = ""
-            if info.issym():
-                link = self._target(info.name, info.linkname)
-            elif info.islnk():  # names another member from the top
-                link = posixpath.normpath(info.linkname)
-                self._check(link, info.name)
-            elif not info.isfile():
+            if not (info.isfile() or info.issym() or info.islnk()):
                 self._refuse(info.name, "is a device")
-            name = info.name.removeprefix("./")
-            members.append(Member(name, link, partial(content, info)))
+            members.append(Member(info.name.removeprefix("./"), partial(content, info)))
         return members
 
-    def _target(self, name: str, target: str) -> str:
-        """What a symbolic link points at, from the top of the archive."""
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
-        self._check(path, name)
-        return path
-
-    def _check(self, path: str, name: str) -> None:
-        """Refuse the member `name` for a path, its own or its target, that leaves the folder."""
-        parts = re.split(r"[/\\]", path)
-        if parts[0] == "" or ".." in parts or DRIVE.match(path) or "\0" in path:
-            self._refuse(name, "points outside the archive")
-        if len(path) > LONGEST_NAME:
+    def _check_name(self, name: str) -> None:
+        """Names stand in messages and in tables."""
+        if len(name) > LONGEST_NAME:
             self._refuse(name, f"has a path of more than {LONGEST_NAME} characters")
 
     def _refuse(self, name: str, problem: str) -> None:
@@ -299,22 +274,13 @@ class Archive:
         raise UserError(f"{self.called}: member {shown} {problem}: do not use this archive")
 
     def _checked(self, members: list[Member]) -> dict[str, Member]:
-        """People's own members by name, links replaced by the files that they lead to."""
+        """People's own members by name."""
         members = [member for member in members if not ADDED.fullmatch(member.name.lower())]
         found = {member.name: member for member in members}
         if len(found) != len(members):
             ((twice, _),) = Counter(member.name for member in members).most_common(1)
             self._refuse(twice, "is there twice")
-        ends = {}
-        for member in members:
-            end, passed = member, {member.name}
-            while end.link:
-                if end.link not in found or end.link in passed or len(passed) > MOST_LINKS:
-                    self._refuse(member.name, "is a link to no file of the archive")
-                passed.add(end.link)
-                end = found[end.link]
-            ends[member.name] = end
-        return ends
+        return found
 
 
 def members(path: Path) -> Iterator[tuple[str, bytes]]:

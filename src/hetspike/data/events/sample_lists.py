@@ -1,23 +1,21 @@
 """Which recordings the splits consist of, as lists to be kept, hashed and compared.
 
     listing          split, name: all recordings of a study, in order
-    dealt, freeze    split, names, numbers: what a protocol says of a complete archive, frozen
+    dealt, freeze    split, name: what a protocol says of a complete archive, frozen
 
 A frozen list knows training and test recordings, whatever part of the former is for validation, and
-recordings without the ending of their file, since an archive may come in two formats. Names that
-differ in the number at their end share a line; numbers in a row are a range, 0-899 or 0001-0090.
+recordings without the ending of their file, since an archive may come in two formats.
 """
 
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from hetspike.data.events.recordings import SPLITS, OnDemand, Splits
 from hetspike.errors import UserError
 
 ENDING = re.compile(r"\.\w+$", re.ASCII)
-NUMBERED = re.compile(r"(?P<stem>.*?)(?P<number>\d*)", re.ASCII | re.DOTALL)
 
 
 def listing(splits: Splits) -> str:
@@ -28,7 +26,7 @@ def listing(splits: Splits) -> str:
         if isinstance(recordings := splits[split], OnDemand)
         for name in recordings.names
     ]
-    return _csv("split,name", rows) if rows else ""
+    return _csv(rows) if rows else ""
 
 
 def dealt(splits: Splits) -> dict[str, str]:
@@ -42,63 +40,12 @@ def dealt(splits: Splits) -> dict[str, str]:
 
 
 def freeze(parts: Mapping[str, str]) -> str:
-    """What `dealt` returns as csv; `thaw` reads it back."""
-    rows = [
-        (split, stem, numbers)
-        for split in ("training", "test")
-        for stem, numbers in compact(name for name, part in parts.items() if part == split)
-    ]
-    return _csv("split,names,numbers", rows)
+    """What `dealt` returns as csv, sorted; `thaw` reads it back."""
+    return _csv(sorted((split, name) for name, split in parts.items()))
 
 
 def thaw(frozen: str) -> dict[str, str]:
-    rows = csv.DictReader(io.StringIO(frozen))
-    return {name: row["split"] for row in rows for name in expand(row["names"], row["numbers"])}
-
-
-def compact(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """What names have in common, and the numbers at their ends; in order.
-
-    >>> list(compact(["cat_9", "cat_10", "cat_12", "a[5:7]"]))
-    [('a[5:7]', ''), ('cat_', '9-10 12')]
-    """
-    numbers: dict[str, list[str]] = {}
-    for name in names:
-        match = NUMBERED.fullmatch(name)
-        assert match is not None, "every name has a stem and a number, either may be empty"
-        numbers.setdefault(match["stem"], []).append(match["number"])
-    for stem, found in sorted(numbers.items()):
-        if "" in found:
-            yield stem, ""
-        runs: list[list[str]] = []
-        for number in sorted(filter(None, found), key=lambda each: (int(each), each)):
-            if runs and number == _after(runs[-1][-1]):
-                runs[-1].append(number)
-            else:
-                runs.append([number])
-        if runs:
-            yield stem, " ".join("-".join(dict.fromkeys((run[0], run[-1]))) for run in runs)
-
-
-def expand(stem: str, numbers: str) -> list[str]:
-    """The names that `compact` put together.
-
-    >>> expand("image_", "0009-0011 0013")
-    ['image_0009', 'image_0010', 'image_0011', 'image_0013']
-    """
-    names = []
-    for run in numbers.split(" "):
-        number, _, last = run.partition("-")
-        names.append(stem + number)
-        while last and number != last:
-            number = _after(number)
-            names.append(stem + number)
-    return names
-
-
-def _after(number: str) -> str:
-    """The next number, as long as this one: 0009 -> 0010."""
-    return f"{int(number) + 1:0{len(number)}d}"
+    return {row["name"]: row["split"] for row in csv.DictReader(io.StringIO(frozen))}
 
 
 def check_frozen(splits: Splits, frozen: str, where: str) -> None:
@@ -109,10 +56,7 @@ def check_frozen(splits: Splits, frozen: str, where: str) -> None:
     expected, found = thaw(frozen), dealt(splits)
     if len(found) < len(expected):
         return
-    names = (
-        name for stem, numbers in compact({*expected, *found}) for name in expand(stem, numbers)
-    )
-    for name in names:
+    for name in sorted({*expected, *found}):
         listed, given = (part.get(name, "absent") for part in (expected, found))
         if listed != given:
             raise UserError(
@@ -121,8 +65,7 @@ def check_frozen(splits: Splits, frozen: str, where: str) -> None:
             )
 
 
-def _csv(heading: str, rows: Iterable[tuple[str, ...]]) -> str:
+def _csv(rows: Iterable[tuple[str, str]]) -> str:
     file = io.StringIO()
-    file.write(f"{heading}\n")
-    csv.writer(file, lineterminator="\n").writerows(rows)
+    csv.writer(file, lineterminator="\n").writerows([("split", "name"), *rows])
     return file.getvalue()

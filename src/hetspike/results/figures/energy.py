@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from hetspike.cost.energy import ENERGY_VIEWS, INT8, INT8_VIEWS
 from hetspike.names import FLOAT_TUNED
-from hetspike.results.figures.style import style_of, titled
+from hetspike.results.figures.style import Picture, style_of, titled
 
 # columns of panels: a measure of `results.cost_tables.energy_table`, and its heading
 PANELS = {f"energy_{name}": view.heading for name, view in ENERGY_VIEWS.items()} | {
@@ -60,3 +60,14 @@ def energy_views(energy: pd.DataFrame, cells: pd.DataFrame) -> Figure:
         row[0].set_ylabel(titled(dataset), fontsize="small")
         row[0].invert_yaxis()
     return figure
+
+
+FIGURES = {
+    "energy": Picture(
+        lambda of: energy_views(of.energy, of.cells),
+        "Energy under each view",
+        "How many times less energy than float every network takes under five views, and under "
+        "three of them than float's operations at 8-bit weights, by dataset. The table of energy "
+        "has the numbers.",
+    )
+}

@@ -12,6 +12,7 @@ from hetspike.names import FLOAT, FLOAT_TUNED
 from hetspike.quantization.levels import BINARY, SCHEMES
 from hetspike.results.figures.style import (
     STYLES,
+    Picture,
     Style,
     family_of,
     scheme_style,
@@ -228,3 +229,19 @@ def spike_rates(layers: pd.DataFrame, cells: pd.DataFrame) -> Figure:
         fontsize="small",
     )
     return figure
+
+
+FIGURES = {
+    "assignments-{search}": Picture(
+        lambda of, search: assignments(of.layers, of.cells, search),
+        "Schemes and bits that {search} chose",
+        "Scheme and bits that the search {search} chose for each layer, by dataset, budget and "
+        "seed.",
+    ),
+    "spike-rates": Picture(
+        lambda of: spike_rates(of.layers, of.cells),
+        "Spike rates",
+        "Share of each layer's inputs that are not zero along the float network, by dataset, and "
+        "how many times that it is in quantized networks.",
+    ),
+}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hetspike.data.events.recordings import OnDemand, Recordings
 from hetspike.data.frames import event_counts
-from hetspike.results.figures.style import titled
+from hetspike.results.figures.style import Picture, titled
 
 BRIGHTER, DARKER = "#DDAA33", "#004488"  # light and dark: told apart in grey as well
 SLICES = 6
@@ -62,3 +62,13 @@ def sample_recordings(recordings: Recordings | OnDemand, dataset: str) -> Figure
         frameon=False,
     )
     return figure
+
+
+FIGURES = {
+    "samples-{dataset}": Picture(
+        lambda of, dataset: sample_recordings(of.recordings(dataset), dataset),
+        "Recordings of {dataset}",
+        "Film strips of one training recording of each class of {dataset}, in six equal parts of "
+        "time: where events turn brighter and where darker.",
+    )
+}

@@ -1,17 +1,44 @@
-"""Style of all figures: colours and markers of methods, and files of figures.
+"""What all figures share: what they are drawn from, colours and markers of methods, files.
 
 Colours are Okabe and Ito's, told apart by colour-blind readers; markers differ too, for print in
 grey.
 """
 
 import io
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.figure import Figure
 
+from hetspike.data.events.recordings import OnDemand, Recordings
 from hetspike.names import is_stand_in, search_of
 from hetspike.quantization.levels import SCHEMES
+
+
+class Measured(NamedTuple):
+    """All that the figures of a study are drawn from."""
+
+    results: pd.DataFrame  # `results.tables.results_table`
+    energy: pd.DataFrame  # `results.cost_tables.energy_table`
+    layers: pd.DataFrame  # operations of the evaluation, with the part and short_name of layers
+    histories: pd.DataFrame  # dataset, seed, cell and the fields of `training.history.Epoch`
+    cells: pd.DataFrame
+    recordings: Callable[[str], Recordings | OnDemand]  # for training, of a dataset
+
+
+class Picture(NamedTuple):
+    """How a figure is drawn and told.
+
+    draw         what was measured, and by name the dataset or search that it is of -> it
+    title        {dataset} and {search} stand for those
+    alternative  what a reader who does not see it must know, in the same way
+    """
+
+    draw: Callable[..., Figure]
+    title: str
+    alternative: str
 
 
 class Style(NamedTuple):
@@ -29,7 +56,6 @@ STYLES = {
     "binary": Style("binary", "#CC79A7", "h"),
     "uniform": Style("uniform", "#0072B2", "o"),
     "pot": Style("power of two", "#E69F00", "s"),
-    "pot-log": Style("power of two, log rounding", "#882255", "<"),
     "apot": Style("additive power of two", "#F0E442", "p"),
     # searches
     "fisher": Style("fisher: mixed, by Fisher information", "#009E73", "^"),
@@ -48,7 +74,7 @@ METADATA: dict[str, dict[str, None]] = {
 }
 
 
-def rendered(figure: Figure, form: Literal["png", "pdf"]) -> bytes:
+def rendered(figure: Figure, form: str) -> bytes:
     """Render a figure as a file of this form: equal figures are equal bytes."""
     buffer = io.BytesIO()
     with mpl.rc_context({"pdf.fonttype": 42}):

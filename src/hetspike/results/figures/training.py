@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from hetspike.names import FLOAT
-from hetspike.results.figures.style import Style, style_of, titled
+from hetspike.results.figures.style import Picture, Style, style_of, titled
 from hetspike.training.history import selected
 
 COLUMNS = 4  # of panels
@@ -101,3 +101,16 @@ def training_curves(histories: pd.DataFrame, cells: pd.DataFrame) -> Figure:
         panels[lowest].set_xlabel("epoch", fontsize="small")
     _training_legend(figure, sorted(histories["seed"].unique()))
     return figure
+
+
+FIGURES = {
+    "training-{dataset}": Picture(
+        lambda of, dataset: training_curves(
+            of.histories[of.histories["dataset"] == dataset], of.cells
+        ),
+        "Training on {dataset}",
+        "Training and validation accuracy over the epochs of every network on {dataset}, a line a "
+        "seed, with the epochs marked that validation selects: from scratch in float, then "
+        "fine-tuned.",
+    )
+}

@@ -1,36 +1,36 @@
 """Tables for people: values carry their spread ("0.4 [-0.6, 1.5]"), headings their units.
 
-Every table of a study has a function that turns it into text columns and one for its caption;
-`TABLES` names them. `forms` writes them.
+A table is a `Table` in the `TABLES` of a module of this package: how it is made, its columns and
+its caption. To add one, write it there, or in a new module, and name it here with its module: the
+study writes it and the report shows it, in the order of the names. The modules are imported by
+`load` when they are needed, so that looking up a name stays cheap. `forms` writes tables.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from __future__ import annotations
 
-import pandas as pd
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from hetspike.results.present import accuracy, costs, datasets
+if TYPE_CHECKING:
+    from hetspike.results.present.columns import Table
 
-
-class Table(NamedTuple):
-    """How a table is shown: as text columns, under which caption."""
-
-    shown: Callable[[pd.DataFrame], pd.DataFrame]
-    caption: Callable[[pd.DataFrame], str]
-
-
-TABLES = {
-    "results": Table(accuracy.present_results, accuracy.results_caption),
-    "summary": Table(accuracy.present_summary, accuracy.summary_caption),
-    "comparison": Table(accuracy.present_comparison, accuracy.comparison_caption),
-    "significance": Table(accuracy.present_significance, accuracy.significance_caption),
-    "ablations": Table(accuracy.present_ablations, accuracy.ablations_caption),
-    "sizes": Table(costs.present_sizes, costs.sizes_caption),
-    "energy": Table(costs.present_energy, costs.energy_caption),
-    "order": Table(costs.present_order, costs.order_caption),
-    "integer": Table(costs.present_integer, costs.integer_caption),
-    "datasets": Table(datasets.present_datasets, datasets.datasets_caption),
-    "energy-claims": Table(costs.present_energy_claims, costs.energy_claims_caption),
-    "best-epoch": Table(accuracy.present_epochs, accuracy.epochs_caption),
-    "claims": Table(lambda claims: claims, costs.claims_caption),
+SUMMARY = "summary"  # the results once more, for people alone
+MODULES = {
+    SUMMARY: "accuracy",
+    "claims": "costs",
+    "results": "accuracy",
+    "comparison": "accuracy",
+    "ablations": "accuracy",
+    "significance": "accuracy",
+    "sizes": "costs",
+    "energy": "costs",
+    "energy-claims": "costs",
+    "order": "costs",
+    "integer": "costs",
+    "datasets": "datasets",
 }
+
+
+def load(name: str) -> Table:
+    """The table of that name."""
+    return import_module(f"{__name__}.{MODULES[name]}").TABLES[name]

@@ -1,4 +1,6 @@
-"""A table as csv, Markdown and LaTeX."""
+"""A table as csv, Markdown, LaTeX and data."""
+
+from typing import Any
 
 import pandas as pd
 from tabulate import LATEX_ESCAPE_RULES, tabulate
@@ -23,6 +25,12 @@ def _grid(table: pd.DataFrame, style: str) -> str:
 def to_markdown(table: pd.DataFrame, caption: str) -> str:
     """A GitHub table under its caption."""
     return f"{caption}\n\n{_grid(table, 'pipe')}\n"
+
+
+def to_data(table: pd.DataFrame, caption: str) -> dict[str, Any]:
+    """The fields of `results.report.Table`."""
+    rows = table.astype(str).to_numpy().tolist()
+    return {"caption": caption, "headings": list(table), "rows": rows}
 
 
 # of characters beyond ASCII: any LaTeX has these without another font
