@@ -26,10 +26,10 @@ from recording_files import (
     zipped,
 )
 
+from hetspike.data.events.drawn_person import GESTURES
 from hetspike.data.events.recorded_gestures import dvs_gesture
 from hetspike.data.events.recorded_images import CIFAR_CLASSES, cifar10_dvs, n_caltech101, nmnist
 from hetspike.data.events.recordings import SPLITS, OnDemand, Recordings
-from hetspike.data.events.stand_ins import GESTURES
 from hetspike.errors import UserError
 from hetspike.study.study import parse_study
 
