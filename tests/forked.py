@@ -10,6 +10,7 @@ import gc
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -130,6 +131,7 @@ def serve(kind: str, address: str) -> None:
                 connection, _ = listener.accept()
             except TimeoutError:
                 if not os.path.exists(f"/proc/{owner}"):
+                    shutil.rmtree(os.path.dirname(address), ignore_errors=True)
                     return
                 continue
             connection.setblocking(True)

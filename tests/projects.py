@@ -1,6 +1,5 @@
 """Copies of the project that run, the command lines in them, and what the project published."""
 
-import atexit
 import fcntl
 import hashlib
 import os
@@ -49,10 +48,8 @@ def copy_project(source: Path, folder: Path, *names: str) -> Path:
 
 @cache
 def served() -> str:
-    """For whom servers of forked processes run, and the folder of their sockets."""
-    folder = tempfile.mkdtemp(prefix="forked-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return f"{os.getpid()}:{folder}"
+    """For whom servers of forked processes run, and the folder of their sockets: they remove it."""
+    return f"{os.getpid()}:{tempfile.mkdtemp(prefix='forked-')}"
 
 
 def forked_run(
