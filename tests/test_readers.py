@@ -14,10 +14,10 @@ import yaml
 from test_formats import aedat2, aedat3, aedat3_packet, aedat4, mutated, npy
 from test_recorded import atis
 
+from hetspike.data.events.drawn_person import GESTURES
 from hetspike.data.events.recorded_gestures import dvs_gesture
 from hetspike.data.events.recorded_images import CIFAR_CLASSES, cifar10_dvs, n_caltech101, nmnist
 from hetspike.data.events.recordings import SPLITS, OnDemand, Recordings
-from hetspike.data.events.stand_ins import GESTURES
 from hetspike.errors import UserError
 from hetspike.study.study import parse_study
 

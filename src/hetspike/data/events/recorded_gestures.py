@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from hetspike.data.events import formats
 from hetspike.data.events.archives import Archive
 from hetspike.data.events.catalogue import located
+from hetspike.data.events.drawn_person import GESTURES
 from hetspike.data.events.protocols import Item, Share, evenly, on_demand, rounded
 from hetspike.data.events.recordings import Splits
-from hetspike.data.events.stand_ins import GESTURES
 from hetspike.errors import UserError
 from hetspike.settings import Folder
 
