@@ -27,11 +27,10 @@ rule tables:
         ),
     output:
         tables=[
-            path
-            for path in expand(
-                RESULTS / "tables/{table}.{form}", table=TABLES, form=["csv", "md", "tex"]
-            )
-            if not path.endswith(f"/{present.SUMMARY}.csv")
+            RESULTS / f"tables/{table}.{form}"
+            for table in TABLES
+            for form in ["csv", "md", "tex"]
+            if (table, form) != (present.SUMMARY, "csv")
         ],
         shown=RESULTS / "tables/shown.json",
         layers=RESULTS / "tables/layers.csv",
