@@ -213,37 +213,68 @@ def test_dnas_holds_the_budget_by_the_lagrangian_of_a_plain_loop():
     assert wanted.scores == pytest.approx(logits.detach().log_softmax(1).numpy(), abs=1e-3)
 
 
-class OneCounts(nn.Module):
-    """Two layers of equal size; the logits depend on a small weight of one of them."""
+# a row of weights, what of it the loss sees, and the one choice of fewest bits that keeps that: at
+# any narrower one, at the other of four bits too, the sum of their products is 0 instead of 1
+PLANTS = {
+    Choice("uniform", 2): ([1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0]),
+    Choice("uniform", 4): ([1.0, 6 / 7, 1.0, 6 / 7], [7.0, -7.0, 0.0, 0.0]),
+    Choice("pot", 4): ([1.0, 1.0, 1.0, 1 / 64], [0.0, 0.0, 0.0, 64.0]),
+    Choice("uniform", 8): ([1.0, 63 / 64, 1.0, 1.0], [64.0, -64.0, 0.0, 0.0]),
+}
+ORDERS = [[*PLANTS], [*PLANTS][::-1], [[*PLANTS][at] for at in (2, 3, 0, 1)]]
 
-    def __init__(self, counts: str) -> None:
+
+class Planted(nn.Module):
+    """Layers of equal size that need the given choices: each tells some recordings' label alone."""
+
+    def __init__(self, needs: list[Choice]) -> None:
         super().__init__()
-        self.first = nn.Linear(4, 2, bias=False)
-        self.second = nn.Linear(4, 2, bias=False)
+        self.layers = nn.ModuleList(nn.Linear(4, 1, bias=False) for _ in needs)
+        self.seen = torch.tensor([PLANTS[need][1] for need in needs])
         with torch.no_grad():
-            for each in (self.first, self.second):
-                each.weight.copy_(torch.tensor([[1.0, 1.0, 1.0, 0.3], [1.0, 1.0, 1.0, -0.3]]))
-        self.counts = counts
+            for layer, need in zip(self.layers, needs, strict=True):
+                layer.weight.copy_(torch.tensor([PLANTS[need][0]]))
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        x = frames.sum((0, 2, 3, 4))  # [B], 1 or -1: the label
-        small = torch.stack([0 * x, 0 * x, 0 * x, 10 * x], 1)
-        logits = {"first": self.first(small), "second": self.second(small)}
-        return sum((name == self.counts) * each for name, each in logits.items())
+        x = frames.sum((0, 2, 3))  # [B, layers]: at a recording's layer 1 or -1, its label, else 0
+        told = [layer(x[:, i, None] * self.seen[i]) for i, layer in enumerate(self.layers)]
+        margin = 4 * torch.cat(told, 1).sum(1)
+        return torch.stack([margin, -margin], 1)
 
 
-@pytest.mark.parametrize("counts", ["first", "second"])
-def test_dnas_gives_bits_to_the_layer_whose_bits_the_loss_sees(counts):
-    # at two bits 0.3 is 0 and nothing is told apart, at eight the loss is e^-6
-    model = OneCounts(counts)
-    candidates = (Choice("uniform", 2), Choice("uniform", 8))
-    assert Quantizer(model.first.weight, candidates[0])(model.first.weight)[0, 3] == 0
-    labels = torch.arange(32) % 2
-    samples = Samples((1.0 - 2 * labels).view(-1, 1, 1, 1, 1), labels)
-    wanted = Space.of(model, candidates, 5.0, {})
-    for seed in range(3):
-        found = load("dnas")(model, samples, wanted, settings=dnas_settings(), seed=seed)
-        assert [name for name, choice in found.items() if choice.bits == 8] == [counts]
+def planted(needs: list[Choice], *, visible: bool = True) -> list[Choice]:
+    """What DNAS finds with as many bits as the needs come to, where the loss sees them or not."""
+    recordings, labels = torch.arange(64), torch.arange(64) // 4 % 2
+    frames = torch.zeros(64, 1, 1, 1, 4)
+    frames[recordings, 0, 0, 0, recordings % 4] = visible * (1.0 - 2 * labels)
+    model = Planted(needs)
+    settings = dnas_settings(logit_learning_rate=0.1, temperature=(5.0, 0.5), penalty=0.1)
+    longer = settings.recipe.model_copy(update={"epochs": 6, "batch_size": 16})
+    found = load("dnas")(
+        model,
+        Samples(frames, labels),
+        Space.of(model, tuple(PLANTS), 4.5, {}),
+        settings=settings.model_copy(update={"recipe": longer}),
+        seed=1,
+    )
+    return [*found.values()]
+
+
+@pytest.mark.parametrize("needs", ORDERS)
+def test_dnas_finds_what_each_layer_needs(needs):
+    layers = Planted(needs).layers
+    for layer, need in zip(layers, needs, strict=True):  # the needs are what they are said to be
+        seen = torch.tensor(PLANTS[need][1])
+        kept = [(Quantizer(layer.weight, each)(layer.weight) @ seen).item() for each in PLANTS]
+        enough = [each for each, told in zip(PLANTS, kept, strict=True) if told > 0.5]
+        assert need == enough[0] and all(each.bits > need.bits for each in enough[1:])
+    assert planted(needs) == needs
+
+
+def test_dnas_finds_nothing_where_the_loss_sees_nothing():
+    """Whatever the layers need, the budget alone is left to search by."""
+    found, *others = (planted(needs, visible=False) for needs in ORDERS)
+    assert all(other == found for other in others)
 
 
 def test_dnas_cools_down_and_keeps_the_halves_apart(monkeypatch):
