@@ -1,5 +1,6 @@
 """Searches: the integer programme against brute force, budgets kept, sampling by hand."""
 
+import math
 from itertools import product
 from typing import Any
 
@@ -72,10 +73,11 @@ class Telling(Space):
         return super().best(scores)
 
 
-def data() -> Samples:
+def data(recordings: int = 32) -> Samples:
     torch.manual_seed(0)
-    labels = torch.arange(32) % 2
-    frames = torch.poisson((1.0 + 2 * labels)[:, None, None, None, None].expand(32, 2, 2, 4, 4))
+    labels = torch.arange(recordings) % 2
+    rates = (1.0 + 2 * labels).view(-1, 1, 1, 1, 1)
+    frames = torch.poisson(rates.expand(recordings, 2, 2, 4, 4))
     return Samples(frames.to(torch.uint8), labels)
 
 
@@ -171,46 +173,72 @@ def test_search_counts_fixed_layers(name):
     assert found["middle"] == ("apot", 4)
 
 
-def test_dnas_says_a_line_per_epoch():
-    lines = []
-    model = Tiny()
-    wanted = Space.of(model, CANDIDATES, 3.14, {})
-    load("dnas")(model, data(), wanted, settings=SETTINGS["dnas"], seed=1, say=lines.append)
-    assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2"]
-
-
-def dnas_settings(**changes: Any) -> DnasSettings:
+def dnas_settings(recipe: dict[str, Any] | None = None, **changes: Any) -> DnasSettings:
     """Three epochs, from 8 down to 2, with weights that all but stand still."""
-    still = {"learning_rate": 1e-6, "final_learning_rate": 1e-6}
-    recipe = RECIPE.model_copy(update={"epochs": 3, "label_smoothing": 0.0, **still})
+    still = {"learning_rate": 1e-6, "final_learning_rate": 1e-6, "label_smoothing": 0.0}
+    trained = RECIPE.model_copy(update={"epochs": 3, **still, **(recipe or {})})
     plan = {"logit_learning_rate": 0.2, "temperature": (8.0, 2.0), "penalty": 1.0}
-    return DnasSettings(recipe=recipe, **(plan | changes))
+    return DnasSettings(recipe=trained, **(plan | changes))
 
 
-def test_dnas_holds_the_budget_by_the_lagrangian_of_a_plain_loop():
+# The mean width is 3.6 bits to begin with, (72 * 8 + 36 * 3.6) / 108 = 6.53 with a fixed layer: the
+# multiplier pulls up, or down.
+@pytest.mark.parametrize(("fixed", "budget"), [(0, 7.0), (72, 7.0), (0, 2.0), (72, 6.0)])
+def test_dnas_holds_the_budget_by_the_lagrangian_of_a_plain_loop(fixed, budget):
     """Where every candidate has the same loss, the budget alone moves the logits."""
     model = Tiny()
     for each in quantizable_layers(model).values():
         nn.init.zeros_(each.weight)
-    wanted = Telling.of(model, CANDIDATES, 7.0, {})
-    settings = dnas_settings(penalty=0.5)
-    load("dnas")(model, data(), wanted, settings=settings, seed=1)
+    with torch.no_grad():
+        model.last.bias.copy_(torch.tensor([2.0, 0.0]))
+    boundary = {"first": Choice("uniform", 8)} if fixed else {}
+    wanted = Telling.of(model, CANDIDATES, budget, boundary)
+    settings = dnas_settings({"label_smoothing": 0.1}, penalty=0.5)
+    samples, lines = data()._replace(labels=torch.zeros(32, dtype=torch.long)), []
+    load("dnas")(model, samples, wanted, settings=settings, seed=1, say=lines.append)
 
-    logits = torch.zeros(3, len(CANDIDATES), requires_grad=True)
-    optimizer = torch.optim.Adam([logits], lr=0.2)
-    shares = torch.tensor([72.0, 24.0, 12.0]) / 108
+    shares = torch.tensor([24.0, 12.0] if fixed else [72.0, 24.0, 12.0]) / 108
     widths = torch.tensor([1.0, 2.0, 3.0, 4.0, 8.0])
-    multiplier = 0.0
-    for _ in range(3):
+    logits = torch.zeros(len(shares), len(CANDIDATES), requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.2)
+    multiplier, told = 0.0, []
+    for epoch in range(3):
         for _ in range(2):  # 16 recordings of a half, in batches of 8
-            excess = shares @ (logits.softmax(1) @ widths) - 7.0
+            expected = shares @ (logits.softmax(1) @ widths) + fixed * 8 / 108
+            excess = expected - budget
             optimizer.zero_grad()
             (multiplier * excess + 0.25 * excess**2).backward()
             optimizer.step()
         multiplier += 0.5 * excess.item()
-    # the mean width is 3.6 bits to begin with: the multiplier pulls up, to 8 bits
-    assert multiplier < -1 and (logits[:, 4] > logits[:, :4].amax(1)).all()
+        # -log of 1 / (1 + e^-2), and half a tenth of the 2 by which the other label is behind
+        told.append(f"epoch {epoch + 1}: loss 0.227, {expected.item():.2f} bits")
+    widest = (logits[:, 4] > logits[:, :4].amax(1)).all()
+    assert widest if budget == 7.0 else (multiplier > 0.1 and not widest)
+    assert lines == told
     assert wanted.scores == pytest.approx(logits.detach().log_softmax(1).numpy(), abs=1e-3)
+
+
+@pytest.mark.parametrize("how", [{"portable": False}, {"portable": True}, {}])
+def test_dnas_steps_as_it_is_told(monkeypatch, how):
+    """Rates are those of the schedule, and scales do not decay."""
+    made = []
+
+    def noted(make: Any) -> Any:
+        return lambda *given, **named: made.append(make(*given, **named)) or made[-1]
+
+    monkeypatch.setattr(dnas, "adamw", noted(dnas.adamw))
+    monkeypatch.setattr(torch.optim, "Adam", noted(torch.optim.Adam))
+    rates = {"learning_rate": 1e-2, "final_learning_rate": 1e-4, "weight_decay": 0.06}
+    model = Tiny()
+    wanted = Space.of(model, CANDIDATES, 3.5, {})
+    load("dnas")(model, data(), wanted, settings=dnas_settings(rates), seed=1, **how)
+    weights, logits = (each.param_groups for each in made)
+    assert {group["fused"] for group in (*weights, *logits)} == {how.get("portable", False)}
+    assert [group["weight_decay"] for group in weights] == [0.06, 0, 0, 0, 0]
+    assert [len(group["params"]) for group in weights[2:]] == [len(CANDIDATES)] * 3
+    # the last of two steps an epoch begins after 2.5 epochs, at 0.8 of the way from 0.5 to 3
+    last = 1e-4 + 9.9e-3 * (1 + math.cos(math.radians(144))) / 2
+    assert [group["lr"] for group in weights] == pytest.approx([last] * 5)
 
 
 # a row of weights, what of it the loss sees, and the one choice of fewest bits that keeps that: at
@@ -248,15 +276,12 @@ def planted(needs: list[Choice], *, visible: bool = True) -> list[Choice]:
     frames = torch.zeros(64, 1, 1, 1, 4)
     frames[recordings, 0, 0, 0, recordings % 4] = visible * (1.0 - 2 * labels)
     model = Planted(needs)
-    settings = dnas_settings(logit_learning_rate=0.1, temperature=(5.0, 0.5), penalty=0.1)
-    longer = settings.recipe.model_copy(update={"epochs": 6, "batch_size": 16})
-    found = load("dnas")(
-        model,
-        Samples(frames, labels),
-        Space.of(model, tuple(PLANTS), 4.5, {}),
-        settings=settings.model_copy(update={"recipe": longer}),
-        seed=1,
+    settings = dnas_settings(
+        {"epochs": 6, "batch_size": 16},
+        **{"logit_learning_rate": 0.1, "temperature": (5.0, 0.5), "penalty": 0.1},
     )
+    wanted = Space.of(model, tuple(PLANTS), 4.5, {})
+    found = load("dnas")(model, Samples(frames, labels), wanted, settings=settings, seed=1)
     return [*found.values()]
 
 
@@ -277,7 +302,10 @@ def test_dnas_finds_nothing_where_the_loss_sees_nothing():
     assert all(other == found for other in others)
 
 
-def test_dnas_cools_down_and_keeps_the_halves_apart(monkeypatch):
+# of 33 recordings 16 and 17 are the halves, both two batches of 8: one is left over each epoch
+@pytest.mark.parametrize("recordings", [32, 33])
+@pytest.mark.parametrize("heat", [[8.0], [8.0, 2.0], [8.0, 4.0, 2.0]])
+def test_dnas_cools_down_and_keeps_the_halves_apart(monkeypatch, recordings, heat):
     drawn, seen = [], []
 
     class Watched(Tiny):
@@ -290,19 +318,21 @@ def test_dnas_cools_down_and_keeps_the_halves_apart(monkeypatch):
         return nn.functional.gumbel_softmax(logits, tau)
 
     monkeypatch.setattr(dnas, "gumbel_softmax", draw)
-    samples = data()
-    samples.frames[:, 0, 0, 0, 0] = torch.arange(32)  # a name for each recording
+    samples = data(recordings)
+    samples.frames[:, 0, 0, 0, 0] = torch.arange(recordings)  # a name for each recording
     model = Watched()
     wanted = Space.of(model, CANDIDATES, 3.5, {})
-    load("dnas")(model, samples, wanted, settings=dnas_settings(), seed=1)
-    # three layers draw in each pass: those of the weights, then those of the logits
-    drawn = drawn[-36:]  # each was drawn once to begin with
+    settings = dnas_settings({"epochs": len(heat)})
+    load("dnas")(model, samples, wanted, settings=settings, seed=1)
+    # two steps an epoch; three layers draw in each pass: those of the weights, then of the logits
+    passes = 4 * len(heat)
+    drawn = drawn[-3 * passes :]  # each was drawn once to begin with
     turns = [drawn[at : at + 6] for at in range(0, len(drawn), 6)]
-    heat = [8.0, 8.0, 4.0, 4.0, 2.0, 2.0]  # two steps an epoch
-    assert turns == [[1.0] * 3 + [pytest.approx(tau)] * 3 for tau in heat]
-    passes = seen[-12:]  # the network was tried before
-    weights, logits = set.union(*passes[::2]), set.union(*passes[1::2])
-    assert weights | logits == set(range(32)) and not weights & logits
+    assert turns == [[1.0] * 3 + [pytest.approx(tau)] * 3 for tau in heat for _ in range(2)]
+    seen = seen[-passes:]  # the network was tried before
+    assert [len(each) for each in seen] == [8] * passes
+    weights, logits = set.union(*seen[::2]), set.union(*seen[1::2])
+    assert not weights & logits and len(weights | logits) >= 32
 
 
 @pytest.mark.parametrize("name", SEARCHES)
