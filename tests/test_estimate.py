@@ -145,6 +145,7 @@ def timed(monkeypatch, *, gpu: bool = True) -> list[tuple]:
 
     def speed(*what) -> Speed:
         asked.append(what)
+        assert torch.get_num_threads() == 1  # as a job has it
         return {"cpu": CPU, "cuda": GPU}[what[3]]
 
     monkeypatch.setattr("hetspike.study.estimate.measured", speed)
@@ -153,17 +154,18 @@ def timed(monkeypatch, *, gpu: bool = True) -> list[tuple]:
 
 
 @pytest.mark.parametrize(
-    ("device", "gpu", "batches", "training", "seconds"),
+    ("device", "gpu", "batches", "seconds", "rate", "memory"),
     [
-        # 2,325 passes of the training, 1,584 of the evaluation, three jobs at once
-        ("cpu", True, {"cpu": 8}, CPU, (2325 + 1584) * 0.3 / 3),
-        ("gpu-if-present", False, {"cpu": 8}, CPU, (2325 + 1584) * 0.3 / 3),
+        # 2,325 passes of the training, 1,584 of the evaluation, three jobs at once; a training
+        # recording takes three passes
+        ("cpu", True, {"cpu": 8}, (2325 + 1584) * 0.3 / 3, 1 / 0.9, 8 * 2),
+        ("gpu-if-present", False, {"cpu": 8}, (2325 + 1584) * 0.3 / 3, 1 / 0.9, 8 * 2),
         # a GPU does one thing after the other, and no evaluation
-        ("gpu-if-present", True, {"cpu": 8, "cuda": 8}, GPU, 2325 * 0.01 + 1584 * 0.3 / 3),
+        ("gpu-if-present", True, {"cpu": 8, "cuda": 8}, 2325 * 0.01 + 1584 * 0.1, 1 / 0.03, 8 * 3),
     ],
     ids=["cpu", "no-gpu", "gpu"],
 )
-def test_a_row_by_hand(monkeypatch, device, gpu, batches, training, seconds):
+def test_a_row_by_hand(monkeypatch, device, gpu, batches, seconds, rate, memory):
     asked = timed(monkeypatch, gpu=gpu)
     study = study_of("smoke", kernels="fastest", device=device)
     jobs = [Job(rule, "sim-gestures") for rule in ("frames", "train_float", "evaluate")]
@@ -174,10 +176,17 @@ def test_a_row_by_hand(monkeypatch, device, gpu, batches, training, seconds):
     (row,) = table.to_dict("records")
     assert row["device"] == [*batches][-1]
     assert row["hours"] == pytest.approx(seconds / 3600)
-    assert row["memory_gb"] == pytest.approx(8 * training.memory / 1e9)
-    # a training recording takes three passes
-    assert row["recordings_a_second"] == pytest.approx(1 / 3 / training.seconds)
+    assert row["recordings_a_second"] == pytest.approx(rate)
+    assert row["memory_gb"] == memory
     assert row["disk_gb"] == pytest.approx(243 * 4 * 2 * 32 * 32 * 0.26 / 1e9)
+
+
+def test_frames_alone_take_room_and_nothing_is_timed(monkeypatch):
+    asked = timed(monkeypatch)
+    (row,) = estimate(study_of("smoke"), [Job("frames", "sim-gestures")], 1).to_dict("records")
+    assert not asked
+    assert [row[name] for name in ("hours", "recordings_a_second", "memory_gb")] == [0, 0, 0]
+    assert row["disk_gb"] > 0
 
 
 def test_an_evaluation_alone_needs_no_gpu(monkeypatch):
@@ -190,10 +199,10 @@ def test_an_evaluation_alone_needs_no_gpu(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("sensor", "batch"), [((128, 64), 8), ((256, 128), 4), ((512, 256), 1), ((1024, 512), 1)]
+    ("sensor", "batch"), [((128, 64), 8), ((300, 200), 2), ((512, 256), 1), ((1024, 512), 1)]
 )
 def test_what_is_timed_is_a_step_of_a_second_or_two(monkeypatch, sensor, batch):
-    # four steps of two polarities: 2^16, 2^18, 2^20 and 2^22 values a recording
+    # four steps of two polarities: 2^16, 480,000, 2^20 and 2^22 values a recording
     asked = timed(monkeypatch)
     monkeypatch.setattr(
         "hetspike.study.estimate.extent", lambda dataset, source: Extent(144, 33, 66, sensor)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import LinearConstraint, milp
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
@@ -118,6 +119,53 @@ def test_integer_programme_equals_brute_force(scores, budget):
     assert score == pytest.approx(best, abs=1e-6)
 
 
+def test_a_budget_is_kept_to_the_bit():
+    # 72, 24 and 12 weights at 3 bits are 324 stored bits, the last at 2 as well 312
+    scores = np.outer([3, 2, 1], [-9.0, -1.0, 0.0, -9.0, -9.0])
+    widths = [
+        [choice.bits for choice in space(stored / 108).best(scores).values()]
+        for stored in (323, 324)
+    ]
+    assert widths == [[3, 3, 2], [3, 3, 3]]
+
+
+def test_a_bit_that_the_solvers_tolerance_let_through_is_taken_back(monkeypatch):
+    def tolerant(*given: Any, constraints: list[LinearConstraint], **how: Any) -> Any:
+        one_each, stored = constraints
+        loose = LinearConstraint(stored.A, stored.lb, stored.ub + 1)
+        return milp(*given, constraints=[one_each, loose], **how)
+
+    monkeypatch.setattr("hetspike.search.space.milp", tolerant)
+    two = Space({"first": 1, "second": 1}, CANDIDATES, 3.0, {}, 0, 0)
+    best = np.array([[-9.0, -4.0, -2.0, 0.0, -9.0], [-9.0, -2.0, 0.0, -2.0, -9.0]])
+    # 4 and 3 bits score best and are one too many; 4 and 2 score as 3 and 3, all others less
+    assert sum(choice.bits for choice in two.best(best).values()) == 6
+
+
+def test_what_cannot_be_searched_is_said():
+    model = Tiny()
+    for candidates, boundary, message in (
+        (
+            CANDIDATES,
+            dict.fromkeys(LAYERS, Choice("uniform", 8)),
+            "no layer is left to search: take another network or `boundary_layers`",
+        ),
+        ((), {}, "no candidates: name schemes and widths"),
+    ):
+        with pytest.raises(UserError) as raised:
+            Space.of(model, candidates, 3.0, boundary)
+        assert str(raised.value) == message
+
+
+def test_a_score_that_is_no_number_is_said_with_its_layer():
+    scores = np.zeros((3, 5))
+    scores[1, 2], scores[2, 0] = np.nan, np.inf
+    with pytest.raises(UserError) as raised:
+        space(3.0).best(scores)
+    message = "layer 'middle' at pot 3 bits has the score nan: train the network again"
+    assert str(raised.value) == message
+
+
 @pytest.mark.parametrize("size", [1e-7, 1.0, 1e7])
 def test_integer_programme_is_exact_for_scores_of_any_size(size):
     rng = np.random.default_rng(0)
@@ -160,7 +208,7 @@ def test_search_keeps_the_budget_and_the_model(name, budget, training):
     after = model.state_dict()
     assert all(torch.equal(tensor, after[key]) for key, tensor in before.items())
     assert all(parameter.grad is None for parameter in model.parameters())
-    assert model.training == training
+    assert {each.training for each in model.modules()} == {training}
 
 
 @pytest.mark.parametrize("name", SEARCHES)
