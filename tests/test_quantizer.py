@@ -129,6 +129,7 @@ def test_gradient_passes_up_to_the_largest_level():
 
 
 @given(choices, st.integers(0, 2**16))
+@settings(max_examples=20, deadline=None)
 def test_codes_name_the_levels_of_the_weights(choice, seed):
     torch.manual_seed(seed)
     weight = torch.randn(3, 4, 5)
