@@ -1,10 +1,12 @@
 """What a study will take: its passes by hand, and that the timing is of the network at hand."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
+from torch import nn
 
 from hetspike.data.events.catalogue import Extent, extent
 from hetspike.errors import UserError
@@ -82,6 +84,30 @@ def test_recordings_that_a_dataset_will_have(dataset, source, counts):
 
 def test_a_dataset_of_unknown_size_is_said_to_be_one():
     assert extent("mine", {"folder": "somewhere"}) is None
+
+
+def test_a_timing_by_hand(monkeypatch):
+    """The second of two steps takes 12 s: a second a pass, three passes for each of 4 recordings."""
+    clock = iter([0.0, 100.0, 200.0, 212.0])
+    seen = []
+
+    class Weighed(nn.Linear):
+        def forward(self, frames: torch.Tensor) -> torch.Tensor:
+            seen.append(frames)
+            return super().forward(frames.sum((0, 2, 3, 4))[:, None])
+
+    network = Weighed(1, 10)
+    monkeypatch.setattr("hetspike.study.estimate.build", lambda size, classes: network)
+    monkeypatch.setattr(
+        "hetspike.study.estimate.time", SimpleNamespace(perf_counter=lambda: next(clock))
+    )
+    torch.manual_seed(0)
+    assert measured.__wrapped__(SMALL, 3, (40, 20), "cpu", 4).seconds == 1
+    first, second = seen
+    assert torch.equal(first, second) and first.shape == (3, 4, 2, 20, 40)
+    assert first.mean().item() == pytest.approx(0.1, abs=0.01)  # events a pixel and step
+    assert torch.equal(first, first.round())
+    assert network.weight.grad.abs().sum() > 0
 
 
 def test_a_larger_network_takes_more_memory():
