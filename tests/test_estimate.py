@@ -87,7 +87,7 @@ def test_a_dataset_of_unknown_size_is_said_to_be_one():
 
 
 def test_a_timing_by_hand(monkeypatch):
-    """The second of two steps takes 12 s: a second a pass, three passes for each of 4 recordings."""
+    """The second of two steps takes 12 s: 4 recordings of three passes, a second each."""
     clock = iter([0.0, 100.0, 200.0, 212.0])
     seen = []
 
