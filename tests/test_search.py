@@ -383,6 +383,54 @@ def test_dnas_cools_down_and_keeps_the_halves_apart(monkeypatch, recordings, hea
     assert not weights & logits and len(weights | logits) >= 32
 
 
+@pytest.mark.parametrize(
+    ("recordings", "size", "sizes"),
+    [
+        (2, 8, [1, 1]),
+        (3, 8, [2, 1]),
+        (9, 4, [4, 4]),  # the fifth of the longer half is left over
+        (10, 4, [4, 4, 1, 1]),
+        (33, 8, [8, 8, 8, 8]),
+    ],
+)
+def test_turns_by_hand(recordings, size, sizes):
+    assert dnas.turn_sizes(recordings, size) == sizes
+
+
+def test_one_recording_has_no_halves():
+    with pytest.raises(UserError) as raised:
+        dnas.turn_sizes(1, 8)
+    message = "one recording: weights and logits are trained on one at least, each"
+    assert str(raised.value) == message
+
+
+class Apart(nn.Module):
+    """Two layers, of which the loss sees one or neither."""
+
+    def __init__(self, seen: str) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 2), nn.Linear(4, 2)
+        self.seen = seen
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        x = frames.sum((0, 2, 3))
+        told = {"first": self.first(x), "second": self.second(x)}
+        return told.get(self.seen, x[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("seen", "apart"), [("first", "second"), ("second", "first"), ("neither", "first")]
+)
+def test_a_layer_without_gradients_is_told(seen, apart):
+    model = Apart(seen)
+    samples = Samples(torch.ones(8, 1, 1, 1, 4), torch.arange(8) % 2)
+    wanted = Space.of(model, CANDIDATES, 3.0, {})
+    with pytest.raises(UserError) as raised:
+        load("fisher")(model, samples, wanted, settings=SETTINGS["fisher"], seed=0)
+    message = f"the loss passes no gradient back to layer '{apart}': search by the method random"
+    assert str(raised.value) == message
+
+
 @pytest.mark.parametrize("name", SEARCHES)
 def test_search_repeats_with_its_seed(name):
     torch.manual_seed(3)
