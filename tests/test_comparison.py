@@ -157,35 +157,37 @@ def test_intervals_are_those_of_the_differences_by_seed_and_group():
     names = ("float-tuned", "uniform-2", "uniform-4", "random-3-1", "random-3-2")
     about = {name: (STUDY[name][0], STUDY[name][2][:1] * 3) for name in names}
     about["random-3-2"] = (("random", 3.0, True, False, "random-3-1"), (3, 3, 3))
+    about["uniform-4"] = (("uniform", 4.0, False, False, "uniform-2"), (4, 4, 4))
     predictions, layers, drops, gains, ablations = [], [], [], [], []
     for dataset in ("sim-b", "sim-a"):
-        hits = {name: rng.integers(0, 2, (3, 30)) for name in names}
+        hits = {name: rng.integers(0, 2, (3, 31)) for name in names}
         study = {name: (row, hits[name], bits) for name, (row, bits) in about.items()}
-        predictions.append(predictions_of(study, dataset, group=3))
+        predictions.append(predictions_of(study, dataset, group=4))
         layers.append(layers_of(study, dataset))
-        reference, *singles, first, second = hits.values()
+        reference, narrow, wide, first, second = hits.values()
         draws = (first + second) / 2
-        for rows, difference in (
-            (drops, reference - draws),
-            (gains, draws - sum(singles) / 2),
-            (ablations, second - first),
+        for rows, difference, accuracies in (
+            (drops, reference - draws, ()),
+            (gains, draws - (narrow + wide) / 2, ()),
+            (ablations, wide - narrow, (wide, narrow)),
+            (ablations, second - first, (second, first)),
         ):
-            ends = crossed_bootstrap(difference[None], np.arange(30) // 3, seed=0)
-            rows.append([100 * each for each in (difference.mean(), *(end[0] for end in ends))])
-        ablations[-1] += [100 * second.mean(), 100 * first.mean()]
+            ends = crossed_bootstrap(difference[None], np.arange(31) // 4, seed=0)
+            ends_and_means = (*(end[0] for end in ends), *(each.mean() for each in accuracies))
+            rows.append([100 * each for each in (difference.mean(), *ends_and_means)])
     both, efforts = pd.concat(predictions), [EFFORTS, EFFORTS.assign(dataset="sim-b")]
     cells = cells_of(study)
     compared = comparison_table(
         *(both, pd.concat(layers), cells, pd.concat(efforts)), reference="float-tuned"
     )
     ablated = ablation_table(both, cells)
-    accuracies = ["accuracy", "against_accuracy"]
+    assert compared["dataset"].tolist() == ["sim-b", "sim-a"]
+    assert ablated["dataset"].tolist() == ["sim-b", "sim-b", "sim-a", "sim-a"]
     for table, name, others, expected in (
         (compared, "drop", [], drops),
         (compared, "gain", [], gains),
-        (ablated, "gain", accuracies, ablations),
+        (ablated, "gain", ["accuracy", "against_accuracy"], ablations),
     ):
-        assert table["dataset"].tolist() == ["sim-b", "sim-a"]
         found = table[[name, f"{name}_low", f"{name}_high", *others]]
         assert found.to_numpy() == pytest.approx(np.array(expected))
 
