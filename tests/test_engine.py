@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
 
 from hetspike.cost.energy import PRODUCTS, SYNAPSES, operations_of
@@ -20,7 +21,13 @@ from hetspike.inspection.inference import logits_of
 from hetspike.inspection.layers import quantizable_layers
 from hetspike.networks import build, network_settings
 from hetspike.networks.spikformer import Spikformer
-from hetspike.packed.engine import BATCH, Engine, IntegerLayer
+from hetspike.packed.engine import (
+    BATCH,
+    Engine,
+    IntegerLayer,
+    check_runnable,
+    runs_on_integers,
+)
 from hetspike.packed.packing import Packed, PackedLayer, load_packed, pack, read
 from hetspike.quantization.levels import SCHEMES
 from hetspike.quantization.quantizer import Choice, quantize
@@ -321,6 +328,62 @@ def test_a_layer_in_float_is_refused():
     data = pack(model, torch.ones(1, 1, 2, 16, 16), classes=3, network=NETWORK)
     with pytest.raises(UserError, match=r"^layer patch\.stages\.0\.0 is in float, .*$"):
         Engine(load_packed(data)[1])
+
+
+def test_the_classifier_is_the_mean_of_its_layer():
+    torch.manual_seed(0)
+    packed = packed_of(Choice("pot", 3))
+    packed.layers["head"].scale.copy_(torch.tensor([0.75, -0.375, 2.0]))
+    packed.layers["head"].bias.copy_(torch.tensor([0.5, -0.75, 0.25]))
+    engine = Engine(packed)
+    x = torch.randint(4, (5, 2, 16, 3))  # steps, recordings, channels, tokens
+    weight = packed.layers["head"].weight.double()
+    expected = x.double().mean((0, 3)) @ weight.T + packed.layers["head"].bias.double()
+    assert torch.allclose(engine.classify(engine.model.head, x), expected)
+
+
+def test_a_file_runs_on_integers_where_its_network_is_known_and_no_layer_in_float():
+    model = Spikformer(3, **SIZE)
+    example = torch.ones(1, 1, 2, 16, 16)
+    whole = quantize(model, dict.fromkeys(quantizable_layers(model), Choice("uniform", 4)))
+    known = {"classes": 3, "network": NETWORK}
+    for network, how, runs in (
+        (whole, known, True),
+        (whole, {}, False),
+        (quantize(model, {"head": Choice("uniform", 4)}), known, False),
+    ):
+        assert runs_on_integers(read(pack(network, example, **how))) == runs
+
+
+class Other(neuron.LIFNode):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (nn.BatchNorm1d(2), "batch norm 0 is in float: the engine runs networks without one"),
+        *(
+            (
+                node,
+                "neuron 0 is none that the engine runs: LIFNode with tau 2.0, decay_input and "
+                "v_reset 0.0, whose leak is one shift",
+            )
+            for node in (
+                neuron.LIFNode(tau=3.0),
+                neuron.LIFNode(decay_input=False),
+                neuron.LIFNode(v_reset=None),
+                neuron.IFNode(),
+                Other(),
+            )
+        ),
+    ],
+)
+def test_what_integers_do_not_run_exactly_is_refused(module, message):
+    check_runnable(nn.Sequential(neuron.LIFNode(tau=2.0), nn.Linear(2, 2)))
+    with pytest.raises(UserError) as raised:
+        check_runnable(nn.Sequential(module))
+    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize(("position", "multiplied"), [(0.0, False), (2.0, True)])
