@@ -33,7 +33,7 @@ from torch.nn.functional import conv1d, conv2d, linear
 from hetspike.data.frames import LARGEST_COUNT
 from hetspike.data.samples import StoredFrames, at_once
 from hetspike.errors import UserError
-from hetspike.inspection.counting import count, weights_met
+from hetspike.inspection.counting import count, weights_per_input
 from hetspike.inspection.layers import Synapses, quantizable_layers
 from hetspike.networks import load
 from hetspike.packed.folding import BatchNorm
@@ -132,13 +132,13 @@ class IntegerLayer:
             case nn.Conv1d(stride=stride, padding=padding):
                 return conv1d(x, levels, None, stride, padding).long()
 
-    def met(self, inputs: Sequence[int], outputs: Sequence[int]) -> int | Tensor:
+    def weights_per_input(self, inputs: Sequence[int], outputs: Sequence[int]) -> int | Tensor:
         """How many weights an input meets, for the axes of one input and output [C, ...]."""
         match self.module:
             case nn.Linear(out_features=outputs_each):
                 return outputs_each
             case nn.Conv1d() | nn.Conv2d():
-                return weights_met(
+                return weights_per_input(
                     inputs[1:],
                     outputs[1:],
                     self.module.weight.shape,
@@ -221,7 +221,7 @@ class Engine:
         layer, tally, steps_and_batch = self.layers[module], self.tallies[module], x.shape[:2]
         x = x.flatten(0, 1)
         sums = layer.accumulate(x)
-        met = layer.met(x.shape[1:], sums.shape[1:])
+        met = layer.weights_per_input(x.shape[1:], sums.shape[1:])
         active, weighed = x != 0, (x != 0) & (x != spike)
         macs = count(weighed, met)
         tally.macs += macs
