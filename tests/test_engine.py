@@ -198,7 +198,6 @@ def test_pairs_are_what_a_convolution_of_ones_sums(module, size):
     sums = module(active.float())
     weights = layer.weights_per_input(active.shape[1:], sums.shape[1:])
     assert count(active, weights) == int(sums.sum()) > 0
-    )
 
 
 def disturbed(network: dict) -> nn.Module:
