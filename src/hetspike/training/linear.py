@@ -29,9 +29,7 @@ def fit_linear(
         biases[present] = 0
         return weights, biases
     rows, offsets = _regression(train, validation)
-    if (
-        len(present) == 2
-    ):  # scikit-learn fits one row: the score of the second class; the first's is 0
+    if len(present) == 2:  # scikit-learn fits one row, for the second class; the first one's is 0
         biases[present[0]] = 0
         present = present[1:]
     weights[present], biases[present] = rows, offsets
