@@ -47,7 +47,7 @@ class Job(NamedTuple):
 
     rule: str
     dataset: str
-    cell: str = ""
+    row: str = ""
 
 
 TRAININGS = ("train_float", "quantize")
@@ -65,16 +65,14 @@ def passes(study: Study, job: Job, counts: Extent) -> float:
         case "watch_test":
             return float_training.passes(*recordings) + float_training.epochs * counts.test
         case "quantize":
-            distilled = next(cell.distilled for cell in study.cells if cell.name == job.cell)
+            distilled = next(row.distilled for row in study.rows if row.name == job.row)
             from_teacher = study.qat.epochs * counts.train if distilled else 0
             return study.qat.passes(*recordings) + from_teacher
         case "search":
-            plan = study.searches[
-                next(cell.method for cell in study.cells if cell.name == job.cell)
-            ]
+            plan = study.searches[next(row.method for row in study.rows if row.name == job.row)]
             return SEARCHES[plan.search](**plan.settings).passes(counts.train)
         case "evaluate":
-            return EVALUATION * len(study.cells) * counts.test
+            return EVALUATION * len(study.rows) * counts.test
     return 0
 
 

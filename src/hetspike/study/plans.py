@@ -52,7 +52,7 @@ SearchName = Annotated[str, one_of("search", SEARCHES)]
 Name = Annotated[str, Field(max_length=40, pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
-class Cell(NamedTuple):
+class Row(NamedTuple):
     """One row of the study: one way to make a network.
 
     method     a scheme, a key of `searches`, or the name of a float network

@@ -24,10 +24,10 @@ from hetspike.settings import SEED_DRAWS, Recipe, Seed, Settings, checked
 from hetspike.study.plans import (
     MOST_ROWS,
     Candidates,
-    Cell,
     DatasetPlan,
     DistillationPlan,
     Name,
+    Row,
     Schemes,
     SearchPlan,
     check_once,
@@ -149,8 +149,8 @@ class Study(Settings):
         return self
 
     @model_validator(mode="after")
-    def check_cells(self) -> "Study":
-        names = [cell.name for cell in self.cells]
+    def check_row_names(self) -> "Study":
+        names = [row.name for row in self.rows]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two rows are called {twice[0]}: change one of them")
         return self
@@ -167,7 +167,7 @@ class Study(Settings):
 
     @model_validator(mode="after")
     def check_distilled_rows(self) -> "Study":
-        rows = [FLOAT_TUNED, *(cell.name for cell in self._quantized_cells())]
+        rows = [FLOAT_TUNED, *(row.name for row in self._quantized_rows())]
         for name in self.distillation.rows if self.distillation else ():
             if name not in rows:
                 raise ValueError(
@@ -209,9 +209,9 @@ class Study(Settings):
                     )
         return self
 
-    def candidates_of(self, row: str) -> Schemes:
+    def candidates_of(self, search: str) -> Schemes:
         """Return the candidates of a search."""
-        candidates = self.searches[row].candidates or self.candidates
+        candidates = self.searches[search].candidates or self.candidates
         assert candidates, "check_defaults"
         return candidates
 
@@ -230,31 +230,31 @@ class Study(Settings):
         framing = self.datasets[dataset].framing.model_dump()
         return {dataset: {"source": self.datasets[dataset].source, "framing": framing}}
 
-    def search_made_by(self, dataset: str, cell: Cell) -> dict[str, Any]:
+    def search_made_by(self, dataset: str, row: Row) -> dict[str, Any]:
         """Return the settings that make the assignment of a searched row, except names and seed."""
-        plan = self.searches[cell.method]
+        plan = self.searches[row.method]
         return self._float_made_by(dataset) | {
             "boundary_layers": self.boundary_layers,
             "search": {
                 "search": plan.search,
                 "settings": plan.settings,
-                "candidates": self.candidates_of(cell.method),
-                "budget": cell.setting,
-                "draw": cell.draw,
+                "candidates": self.candidates_of(row.method),
+                "budget": row.setting,
+                "draw": row.draw,
             },
         }
 
-    def network_made_by(self, dataset: str, cell: Cell) -> dict[str, Any]:
+    def network_made_by(self, dataset: str, row: Row) -> dict[str, Any]:
         """Return the settings that make a network of a row, except names and seed."""
         made_by = self._float_made_by(dataset)
-        if cell.name == FLOAT:
+        if row.name == FLOAT:
             return made_by
         made_by |= {"qat": self.qat.model_dump(), "boundary_layers": self.boundary_layers}
-        if cell.searched:
-            made_by |= self.search_made_by(dataset, cell)
-        elif cell.setting is not None:
-            made_by["levels"] = {"scheme": cell.method, "bits": cell.setting}
-        if cell.distilled and self.distillation:
+        if row.searched:
+            made_by |= self.search_made_by(dataset, row)
+        elif row.setting is not None:
+            made_by["levels"] = {"scheme": row.method, "bits": row.setting}
+        if row.distilled and self.distillation:
             made_by["distillation"] = self.distillation.model_dump(exclude={"rows"})
         return made_by
 
@@ -264,30 +264,30 @@ class Study(Settings):
             "float_training": self.float_training_of(dataset).model_dump(),
         }
 
-    def fingerprint(self, dataset: str, cell: Cell) -> str:
+    def fingerprint(self, dataset: str, row: Row) -> str:
         """Return the SHA-256 of the settings that make a network of a row."""
-        made_by = json.dumps(self.network_made_by(dataset, cell), sort_keys=True)
+        made_by = json.dumps(self.network_made_by(dataset, row), sort_keys=True)
         return hashlib.sha256(made_by.encode()).hexdigest()
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
+    def rows(self) -> tuple[Row, ...]:
         """Return the study's rows in the order of the tables."""
         plain = (
-            Cell(FLOAT, FLOAT, None),
-            Cell(FLOAT_TUNED, FLOAT_TUNED, None),
-            *self._quantized_cells(),
+            Row(FLOAT, FLOAT, None),
+            Row(FLOAT_TUNED, FLOAT_TUNED, None),
+            *self._quantized_rows(),
         )
         again = self.distillation.rows if self.distillation else ()
         return plain + tuple(
-            cell._replace(name=cell.name + DISTILLED, distilled=True, against=cell.name)
-            for cell in plain
-            if cell.name in again
+            row._replace(name=row.name + DISTILLED, distilled=True, against=row.name)
+            for row in plain
+            if row.name in again
         )
 
-    def _quantized_cells(self) -> Iterator[Cell]:
+    def _quantized_rows(self) -> Iterator[Row]:
         for scheme, widths in self.schemes.items():
             for bits in widths:
-                yield Cell(f"{scheme}-{bits}", scheme, bits)
+                yield Row(f"{scheme}-{bits}", scheme, bits)
         for row, plan in self.searches.items():
             other = self.searches.get(plan.against or "")
             for budget in plan.budgets:
@@ -295,7 +295,7 @@ class Study(Settings):
                 for draw in range(plan.draws):
                     which = f"{budget:g}-{draw + 1}" if plan.draws > 1 else f"{budget:g}"
                     against = f"{plan.against}-{which}" if compared else ""
-                    yield Cell(
+                    yield Row(
                         f"{row}-{which}", row, budget, searched=True, draw=draw, against=against
                     )
 
