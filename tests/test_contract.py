@@ -264,7 +264,7 @@ def test_what_a_training_needs_besides():
     refused(without_gradients, "gradients are switched off")
     teacher = Net(lambda y: torch.cat([y, y], 2).mean(0))
     how = {"teacher": teacher, "distillation": Distillation(share=0.5, temperature=2.0)}
-    message = "the teacher tells 6 classes, the network 3"
+    message = "the teacher has 6 classes, the network 3"
     refused(lambda: fit(Net(), S, S, RECIPE, seed=0, **how), message)
     refused(
         lambda: trained(Net(), S, S._replace(device="meta")),

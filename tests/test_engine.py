@@ -203,7 +203,8 @@ def test_pairs_are_what_a_convolution_of_ones_sums(module, size):
     layer = IntegerLayer(layer_of(Choice("pot", 3), tuple(module.weight.shape)), module)
     nn.init.ones_(module.weight), nn.init.zeros_(module.bias)
     sums = module(active.float())
-    assert count(active, layer.met(active.shape[1:], sums.shape[1:])) == int(sums.sum()) > 0
+    weights = layer.weights_per_input(active.shape[1:], sums.shape[1:])
+    assert count(active, weights) == int(sums.sum()) > 0
 
 
 def disturbed(network: dict) -> nn.Module:

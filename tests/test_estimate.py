@@ -35,8 +35,8 @@ def all_jobs(study) -> list[Job]:
     jobs = []
     for dataset in study.datasets:
         jobs += [Job("frames", dataset), Job("train_float", dataset), Job("evaluate", dataset)]
-        jobs += [Job("quantize", dataset, cell.name) for cell in study.cells[1:]]
-        jobs += [Job("search", dataset, cell.name) for cell in study.cells if cell.searched]
+        jobs += [Job("quantize", dataset, cell.name) for cell in study.rows[1:]]
+        jobs += [Job("search", dataset, cell.name) for cell in study.rows if cell.searched]
     return jobs
 
 

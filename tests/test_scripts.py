@@ -53,7 +53,7 @@ STUDY = parse_study(
         "searches": {},
     }
 )
-CELLS = [cell.name for cell in STUDY.cells]
+CELLS = [cell.name for cell in STUDY.rows]
 PLAN = STUDY.datasets[DATASET]
 WILDCARDS = {"dataset": DATASET, "seed": "0"}
 CPU = {"gpu": 0}
@@ -187,7 +187,7 @@ def test_tables_are_written_where_the_rule_says_and_nowhere_else(study, tmp_path
             "kernels": "portable",
             "labels": {DATASET: f"{DATASET} (as told)"},
             "qat": STUDY.qat,
-            "cells": STUDY.cells,
+            "cells": STUDY.rows,
             "searched": [],
             "steps": {DATASET: 2},
         },

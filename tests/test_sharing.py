@@ -98,7 +98,7 @@ def test_every_number_of_a_study_is_part_of_what_made_something(tried):
         return [
             json.dumps([study.network_made_by(name, cell), study.frames_made_by(name)])
             for name in study.datasets
-            for cell in study.cells
+            for cell in study.rows
         ]
 
     changed = 0

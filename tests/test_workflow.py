@@ -72,7 +72,7 @@ def test_the_results_table_holds_every_dataset_and_cell(finished):
     rows = list(table[["dataset", "cell"]].itertuples(index=False, name=None))
     cells = ["float", "float-tuned", "uniform-2", "pot-3", "fisher-3.14", "dnas-3.14"]
     assert rows == [(dataset, cell) for dataset in SMOKE["datasets"] for cell in cells]
-    assert [cell.name for cell in parse_study(SMOKE).cells] == cells
+    assert [cell.name for cell in parse_study(SMOKE).rows] == cells
     assert (table["n"] == len(SMOKE["seeds"])).all()
     assert table["accuracy"].between(0, 100).all()
     # networks that guess one class would agree on any number of cores
@@ -100,7 +100,7 @@ def test_predictions_cover_the_test_split_once(finished):
         for seed in SMOKE["seeds"]:
             folder = finished / f"results/smoke/evaluation/{dataset}/{seed}"
             networks = pd.read_csv(folder / "predictions.csv").groupby("cell")
-            assert set(networks.groups) == {"linear", *(c.name for c in parse_study(SMOKE).cells)}
+            assert set(networks.groups) == {"linear", *(c.name for c in parse_study(SMOKE).rows)}
             for _, network in networks:
                 assert network["recording"].tolist() == list(range(plan["source"]["test"]))
 
@@ -108,7 +108,7 @@ def test_predictions_cover_the_test_split_once(finished):
 @long_run
 def test_what_was_evaluated_is_what_is_packed(finished):
     study = parse_study(SMOKE)
-    dataset, cell = "sim-gestures", next(each for each in study.cells if each.searched)
+    dataset, cell = "sim-gestures", next(each for each in study.rows if each.searched)
     frames = finished / f"results/smoke/frames/{dataset}/test.zip"
     samples = Samples(stored := StoredFrames(frames.open("rb"), str(frames)), stored.labels)
     for seed in study.seeds:
@@ -142,7 +142,7 @@ def test_the_last_epoch_is_judged_and_the_selected_one_stands_beside(finished):
         finished / f"results/smoke/evaluation/{dataset}/{seed}/predictions.csv"
     )
     apart = 0
-    for cell in parse_study(SMOKE).cells:
+    for cell in parse_study(SMOKE).rows:
         folder = finished / f"results/smoke/networks/{dataset}/{seed}"
         history = pd.read_csv(folder / f"{cell.name}.csv")
         packed = finished / f"results/smoke/packed/{dataset}/{seed}"
@@ -167,7 +167,7 @@ def test_the_last_epoch_is_judged_and_the_selected_one_stands_beside(finished):
 def test_significance_counts_what_was_predicted(finished):
     folder = finished / "results/smoke"
     table = pd.read_csv(folder / "tables/significance.csv").set_index(["dataset", "cell", "seed"])
-    cells = [cell.name for cell in parse_study(SMOKE).cells]
+    cells = [cell.name for cell in parse_study(SMOKE).rows]
     assert len(table) == len(SMOKE["datasets"]) * len(cells) * len(SMOKE["seeds"])
     for (dataset, seed), rows in table.groupby(["dataset", "seed"]):
         read = pd.read_csv(folder / f"evaluation/{dataset}/{seed}/predictions.csv")
@@ -645,7 +645,7 @@ def test_a_job_prints_what_it_said_last(jobs, tmp_path, capsys):
 
 
 def test_the_study_of_recordings_is_valid():
-    assert [cell.name for cell in parse_study(NMNIST).cells] == [
+    assert [cell.name for cell in parse_study(NMNIST).rows] == [
         "float",
         "float-tuned",
         "uniform-2",
