@@ -9,7 +9,7 @@ from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
 import hetspike
-from hetspike.api import CANDIDATES, SETTINGS, choose, measure, run
+from hetspike.api import CANDIDATES, DEFAULT_SETTINGS, choose, measure, run
 from hetspike.cost import operations
 from hetspike.cost.energy import ENERGY_VIEWS
 from hetspike.cost.sizes import compression, effective_bits, model_bits
@@ -101,7 +101,9 @@ def test_no_public_name_is_that_of_a_module(name):
 def test_defaults_are_those_of_the_default_study():
     study = shipped("default")
     assert {scheme: list(widths) for scheme, widths in CANDIDATES.items()} == study["candidates"]
-    assert SETTINGS[SEARCHES["fisher"]].model_dump() == study["searches"]["fisher"]["settings"]
+    assert (
+        DEFAULT_SETTINGS[SEARCHES["fisher"]].model_dump() == study["searches"]["fisher"]["settings"]
+    )
 
 
 @pytest.mark.parametrize("method", ["random", "sensitivity", "fisher"])

@@ -118,9 +118,9 @@ def test_files_of_others_are_refused(load):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"network": NETWORK | {"width": 32}}, "not hold the network that its header tells"),
+        ({"network": NETWORK | {"width": 32}}, "not hold the network that its header describes"),
         ({"network": NETWORK | {"depth": 2}}, "has a module blocks.1."),
-        ({"assignment": {"head": ("binary", 1)}}, "not hold the network that its header tells"),
+        ({"assignment": {"head": ("binary", 1)}}, "not hold the network that its header describes"),
         ({"assignment": {"tail": ("pot", 4)}}, "assignment names layer 'tail'"),
         ({"assignment": {"head": ("ternary", 2)}}, "the scheme 'ternary', unknown here"),
         ({"classes": None}, "key 'classes'"),

@@ -49,7 +49,7 @@ class Reader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 raise _mistake("a key that is no text", key)
         if twice := repeated([key.value for key, _ in node.value]):
-            raise _mistake(f"key '{shortened(twice)}' stands twice", node)
+            raise _mistake(f"key '{shortened(twice)}' occurs twice", node)
         return node
 
     def construct_integer(self, node: yaml.ScalarNode) -> int:
@@ -165,7 +165,7 @@ def repeated(keys: list[str]) -> str | None:
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a dictionary of an object of JSON. Raises ValueError for a key that occurs twice."""
     if twice := repeated([key for key, _ in pairs]):
-        raise ValueError(f"key '{shortened(twice)}' stands twice")
+        raise ValueError(f"key '{shortened(twice)}' occurs twice")
     return dict(pairs)
 
 

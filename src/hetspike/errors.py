@@ -30,7 +30,7 @@ def during(place: str) -> Iterator[None]:
 
 def said(error: BaseException) -> str:
     """Return the type and the first line of another library's error."""
-    first = (str(error).strip().splitlines() or ["without a word"])[0]
+    first = (str(error).strip().splitlines() or ["no message"])[0]
     return f"{type(error).__name__}: {first}"
 
 

@@ -152,7 +152,7 @@ def _members_of(
         if member.file_size != size or size > INFLATED * max(member.compress_size, 1):
             raise ValueError(f"recording {member.filename} is no {size} bytes")
     if sum(member.compress_size for member in members) > length:
-        raise ValueError("members lie in each other")
+        raise ValueError("members overlap")
     return rows
 
 

@@ -118,7 +118,7 @@ def check_weights(model: nn.Module) -> None:
         if is_lazy(weight):
             raise UserError(f"{name} has no size yet: pass a batch through the network first")
         if weight.is_meta:
-            raise UserError(f"{name} has no values, it lies on the device meta: load its weights")
+            raise UserError(f"{name} has no values, it is on the device meta: load its weights")
         if weight.dtype != torch.float32:
             raise UserError(f"{name} is {weight.dtype}: weights are float32, call network.float()")
     for name, layer in quantizable_layers(model).items():
@@ -149,7 +149,7 @@ def check_recordings(samples: Samples, *, labelled: bool) -> None:
             f"{len(frames)} recordings and labels of shape {[*labels.shape]}: give one label each"
         )
     if labels.device.type != "cpu":
-        raise UserError(f"labels lie on {labels.device}: only batches are moved, leave them on cpu")
+        raise UserError(f"labels are on {labels.device}: only batches are moved, leave them on cpu")
     if labelled and labels.dtype != torch.int64:
         raise UserError(f"labels are {labels.dtype}: give whole numbers, labels.long()")
     device_of(samples)

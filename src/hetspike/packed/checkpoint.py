@@ -69,6 +69,6 @@ def load_trained(data: bytes) -> tuple[nn.Module, dict[str, Any]]:
         network.load_state_dict(tensors)
     except RuntimeError:
         raise UserError(
-            "the file does not hold the network that its header tells: train it again"
+            "the file does not hold the network that its header describes: train it again"
         ) from None
     return network, about

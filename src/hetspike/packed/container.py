@@ -45,7 +45,7 @@ def sealed(tensors: dict[str, Tensor], header: dict[str, Any]) -> bytes:
     try:
         text = json.dumps({"digest": ZEROS, **header}, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise UserError(f"the header of a file cannot say this in JSON: {error}") from None
+        raise UserError(f"an entry of the header is not JSON: {error}") from None
     # safetensors refuses tensors that share memory
     copies = {
         name: tensor.clone(memory_format=torch.contiguous_format)
@@ -126,7 +126,7 @@ def _parsed(text: bytes | str) -> dict[str, Any]:
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content := dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return content
 
 

@@ -110,7 +110,7 @@ def pack(
     Raises UserError if the file would not contain the network that the model computes.
     """
     for name in PackedHeader.model_fields.keys() & about.keys():
-        raise UserError(f"the header says '{name}' itself: give what you say another name")
+        raise UserError(f"the header has an entry '{name}' of its own: give yours another name")
     check_packable(model)
     plain = _with_all_buffers(freeze(model)).cpu()
     example = example.detach().cpu().float()
@@ -213,7 +213,7 @@ def _as_json(about: dict[str, Any]) -> Any:
     try:
         return json.loads(json.dumps(about, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise UserError(f"a header cannot say this in JSON: {error}") from None
+        raise UserError(f"this entry of the header is not JSON: {error}") from None
 
 
 def _check_numbers(unpacked: nn.Module, folded: nn.Module) -> None:
@@ -227,7 +227,7 @@ def _check_numbers(unpacked: nn.Module, folded: nn.Module) -> None:
             if not bool(((own - stored).abs() <= ROUNDING * own.abs() + SMALLEST).all()):
                 raise UserError(
                     f"layer {name} would compute with other numbers than the network once packed: "
-                    "its quantizer does not say what it does"
+                    "its quantizer is not the function that its scheme and scale describe"
                 )
 
 
@@ -286,7 +286,9 @@ def _filled(packed: Packed, into: nn.Module) -> nn.Module:
             raise UserError(f"the packed network has a layer {name}, which this network lacks")
     for name in packed.header.folded:
         if not isinstance(modules[name], BatchNorm | nn.Identity):
-            raise UserError(f"the packed network has a batch norm {name}, which is none in this")
+            raise UserError(
+                f"the packed network has a batch norm {name}, which is another module in this one"
+            )
     without(model, packed.header.folded)
     state = dict(packed.others)
     for name, stored in packed.layers.items():
@@ -317,7 +319,7 @@ def read(data: bytes) -> Packed:
         expected = [(torch.uint8, size_of(shape, bits)), (torch.float16, 2, shape[0])]
         parts = [tensors.pop(f"{name}.{part}", torch.empty(0)) for part in ("codes", "numbers")]
         if [(part.dtype, *part.shape) for part in parts] != expected:
-            raise UserError(f"layer {name} does not lie in the file as its header tells")
+            raise UserError(f"layer {name} is not stored in the file as its header states")
         codes, (scale, bias) = parts
         negative, index = from_bits(codes, shape, bits)
         choice = Choice(scheme, bits)
