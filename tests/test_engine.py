@@ -26,6 +26,7 @@ from hetspike.packed.engine import (
     Engine,
     IntegerLayer,
     check_runnable,
+    fixed_point,
     runs_on_integers,
 )
 from hetspike.packed.packing import Packed, PackedLayer, load_packed, pack, read
@@ -205,6 +206,23 @@ def test_pairs_are_what_a_convolution_of_ones_sums(module, size):
     sums = module(active.float())
     weights = layer.weights_per_input(active.shape[1:], sums.shape[1:])
     assert count(active, weights) == int(sums.sum()) > 0
+
+
+# What is added is 2^fraction (bias / gain), and the threshold half a unit and a rounding below
+# 2^fraction (threshold / gain).
+@pytest.mark.parametrize(
+    ("gain", "bias", "largest", "fixed"),
+    [
+        (0.5, 1.0, 6, (24, 2**25, 2**25 - 1)),  # sums up to 8 leave more than the 24 bits
+        (1.0, 0.0, 2**53, (8, 0, 2**8 - 1)),  # 53 of 61 bits
+        (2.0**-10, 1.0, 2**41 - 1, (19, 2**29, 2**29 - 1)),  # the bias takes the 42nd
+        (2.0**-70, 0.0, 1, (24, 0, 2**62)),  # beyond all potentials
+        (1.0, 0.0, 2**63, (0, 0, 0)),
+    ],
+)
+def test_fixed_points_by_hand(gain, bias, largest, fixed):
+    gain, bias = (torch.tensor(each, dtype=torch.float64) for each in (gain, bias))
+    assert tuple(each.item() for each in fixed_point(gain, bias, 1.0, largest)) == fixed
 
 
 def disturbed(network: dict) -> nn.Module:

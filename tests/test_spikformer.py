@@ -41,6 +41,19 @@ def test_pools_decide_the_number_of_tokens(pools, tokens):
     assert model.patch(torch.zeros(2, 1, 2, 32, 32)).shape == (2, 1, 16, tokens)
 
 
+def test_a_pool_takes_the_largest_of_three_by_three():
+    pool = Spikformer(3, width=16, depth=1, heads=2).patch.stages[1]
+    x = torch.zeros(1, 1, 2, 8, 8)
+    x[0, 0, 0, 4, 4] = x[0, 0, 1, 5, 1] = 1  # windows lie around even places, odd ones in two
+    assert pool(x)[0, 0].nonzero().tolist() == [
+        [0, 2, 2],
+        [1, 2, 0],
+        [1, 2, 1],
+        [1, 3, 0],
+        [1, 3, 1],
+    ]
+
+
 def test_depth_adds_six_layers_a_block():
     counts = [len(quantizable_layers(Spikformer(3, width=16, depth=d, heads=2))) for d in (1, 3)]
     assert counts == [4 + 1 + 6 + 1, 4 + 1 + 18 + 1]

@@ -15,7 +15,7 @@ from torch import nn
 from hetspike.data.samples import Samples
 from hetspike.inspection.inference import accuracy, logits_of
 from hetspike.settings import Augmentation, Distillation, Mixup, Recipe
-from hetspike.training.augmentation import mix
+from hetspike.training.augmentation import augment, mix
 from hetspike.training.history import Epoch, selected
 from hetspike.training.loop import adamw, distillation_loss, fit, rate_at
 
@@ -227,6 +227,22 @@ def test_mixed_batches_learn_both_labels_by_hand():
     ]
     expected = own * losses[0] + (1 - own) * losses[1]
     assert history[0].train_loss == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_augmented_batches_are_learnt_by_hand():
+    torch.manual_seed(0)
+    model, data = Counter(), samples(0)
+    start = copy.deepcopy(model).train()
+    whole = ONE_EPOCH.model_copy(update={"batch_size": 24})  # the loss is that of the start
+    history = fit(model, data, samples(1), whole, seed=5, augmentation=MOVES)
+
+    torch.manual_seed(5)
+    order = torch.randperm(24)
+    plain = data.batch(order)[0]
+    frames = augment(plain, MOVES)
+    assert not torch.equal(frames, plain)
+    loss = nn.functional.cross_entropy(start(frames), data.labels[order], label_smoothing=0.1)
+    assert history[0].train_loss == pytest.approx(loss.item(), rel=1e-5)
 
 
 def test_mixing_ends_with_its_last_epoch():
