@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A study starts some 150 Python processes: without bytecode their imports alone take minutes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce smoke drift test reliability lint bench docs publish lock setup
+.PHONY: reproduce smoke drift test reliability lint mutants bench docs publish lock setup
 
 reproduce: $(READY)
 	$(BIN)/snakemake --cores all
@@ -30,7 +30,7 @@ drift: $(READY)
 	$(BIN)/python workflow/scripts/drift.py $(STUDY)
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --durations 10
 
 # docs/RELIABILITY.md, from what those tests did that say so.
 reliability: $(READY)
@@ -43,6 +43,14 @@ lint: $(READY)
 	$(BIN)/snakemake --lint
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+
+# Whether tests notice small changes of the core; those they did not, and a count for each module. What
+# was tried is kept in mutants/; some of it: MUTANTS="hetspike.search.space*".
+MUTANTS ?=
+mutants: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(MUTANTS)
+	$(BIN)/mutmut results
+	$(BIN)/mutmut results --all true | sed -E 's/^ *([a-z.]+)\.x.*: /\1 /' | sort | uniq -c
 
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/search_cost.py config/stand-ins.yaml config/search.yaml

@@ -1,4 +1,4 @@
-"""docs/RELIABILITY.md: what the tests did to the product, how often, and what came of it.
+"""Projects that tests share, and docs/RELIABILITY.md: what they did to the product, how often.
 
 A test that breaks something in many ways says so through the fixture `tried`. At the end of a run
 of all tests the page is compared with what they tried; `make reliability` writes it anew.
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from projects import PROJECT, ROOT, copy_project, once_for_all, run_smoke
 from tabulate import tabulate
 
-PAGE = Path(__file__).parents[1] / "docs/RELIABILITY.md"
+PAGE = ROOT / "docs/RELIABILITY.md"
 PROPERTY = "tried"
 HEAD = """# Reliability
 
@@ -102,6 +103,38 @@ class Page:
             terminalreporter.write_line(self.problem, red=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with tests that may take long come first, so that workers end together."""
+    slow = {item.path for item in items if item.get_closest_marker("timeout")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # where all reports arrive
         config.pluginmanager.register(Page(config))
+
+
+# Projects
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project that has not run yet."""
+    return copy_project(ROOT, tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A project whose smoke study ran on two cores."""
+    return once_for_all(
+        tmp_path_factory,
+        worker_id,
+        "smoke",
+        lambda folder: run_smoke(copy_project(ROOT, folder), cores=2),
+    )
+
+
+@pytest.fixture
+def moved(finished: Path, tmp_path: Path) -> Path:
+    """The finished project under another path."""
+    return copy_project(finished, tmp_path / "moved", *PROJECT, "results", ".snakemake")

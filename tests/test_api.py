@@ -1,16 +1,15 @@
 """The public names, and what they do against hand-worked numbers and the parts that they join."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
+from projects import ROOT, shipped
 from spikingjelly.activation_based import functional, layer, neuron
-from test_study import shipped
 from torch import nn
 
 import hetspike
-from hetspike.api import CANDIDATES, SETTINGS, choose, measure, run
+from hetspike.api import CANDIDATES, DEFAULT_SETTINGS, choose, measure, run
 from hetspike.cost import operations
 from hetspike.cost.energy import ENERGY_VIEWS
 from hetspike.cost.sizes import compression, effective_bits, model_bits
@@ -25,7 +24,6 @@ from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
 from hetspike.settings import Recipe, SensitivitySettings
 
-ROOT = Path(__file__).parents[1]
 GRADIENTS = SensitivitySettings(recordings=8, batch_size=2)
 RECIPE = Recipe(
     epochs=1,
@@ -103,7 +101,9 @@ def test_no_public_name_is_that_of_a_module(name):
 def test_defaults_are_those_of_the_default_study():
     study = shipped("default")
     assert {scheme: list(widths) for scheme, widths in CANDIDATES.items()} == study["candidates"]
-    assert SETTINGS[SEARCHES["fisher"]].model_dump() == study["searches"]["fisher"]["settings"]
+    assert (
+        DEFAULT_SETTINGS[SEARCHES["fisher"]].model_dump() == study["searches"]["fisher"]["settings"]
+    )
 
 
 @pytest.mark.parametrize("method", ["random", "sensitivity", "fisher"])

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from test_formats import mutated
+from recording_files import mutated
 
 from hetspike.data.events import archives
 from hetspike.data.events.archives import Archive, members
@@ -261,20 +261,6 @@ def test_a_path_of_a_kilometre_is_refused_and_not_printed(tmp_path, form):
     with pytest.raises(UserError, match="has a path of more than 1024 characters") as refused:
         Archive(made(tmp_path, form, {long: b""}))
     assert len(str(refused.value)) < 400 + len(str(tmp_path))
-
-
-def test_members_of_a_zip_that_share_their_content_are_refused(tmp_path):
-    """As in the bomb of David Fifield: many members, one content."""
-    path = zipped(tmp_path / "a.zip", {"a.bin": ZEROS, "b.bin": ZEROS[:-1]})
-    content = bytearray(path.read_bytes())
-    with zipfile.ZipFile(path) as archive:
-        place = archive.getinfo("a.bin").header_offset
-        of_b = struct.pack("<I", archive.getinfo("b.bin").header_offset)
-    found = content.rindex(of_b, archive.start_dir)
-    content[found : found + 4] = struct.pack("<I", place)
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=r"a.zip: members share their content, far beyond"):
-        Archive(path)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

@@ -5,12 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from test_cli import hetspike
-from test_repository import published
-from test_verdicts import CLAIMS, rows_of
-from test_workflow import PROJECT, copy_project, output_of
+from projects import PROJECT, ROOT, copy_project, hetspike, output_of, published
+from verdicts import CLAIMS, rows_of
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/ARTIFACT.md").read_text()
 BLOCKS = "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 INLINE = re.findall(r"`((?:make|snakemake|hetspike|dvc|python) [^`]+)`", PAGE)

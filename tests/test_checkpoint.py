@@ -8,7 +8,7 @@ from torch import nn
 from hetspike.errors import UserError
 from hetspike.networks.spikformer import Spikformer
 from hetspike.packed.checkpoint import load_trained, skeleton, trained_bytes
-from hetspike.packed.header import TrainedHeader, header
+from hetspike.packed.header import TrainedHeader, make_header
 from hetspike.packed.packing import load_packed, pack
 from hetspike.quantization.quantizer import Choice, freeze, quantize
 
@@ -81,7 +81,7 @@ def test_a_packed_network_comes_back():
 
 def test_a_skeleton_has_the_size_that_it_is_told():
     told = {"classes": 5, "network": NETWORK | {"depth": 2}, "assignment": {}, "traits": []}
-    model = skeleton(header(TrainedHeader, **told))
+    model = skeleton(make_header(TrainedHeader, **told))
     assert all(each.is_meta for each in model.parameters())  # nothing is allocated
     assert model.head.weight.shape == (5, 16)
     assert len(model.blocks) == 2
@@ -118,9 +118,9 @@ def test_files_of_others_are_refused(load):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"network": NETWORK | {"width": 32}}, "not hold the network that its header tells"),
+        ({"network": NETWORK | {"width": 32}}, "not hold the network that its header describes"),
         ({"network": NETWORK | {"depth": 2}}, "has a module blocks.1."),
-        ({"assignment": {"head": ("binary", 1)}}, "not hold the network that its header tells"),
+        ({"assignment": {"head": ("binary", 1)}}, "not hold the network that its header describes"),
         ({"assignment": {"tail": ("pot", 4)}}, "assignment names layer 'tail'"),
         ({"assignment": {"head": ("ternary", 2)}}, "the scheme 'ternary', unknown here"),
         ({"classes": None}, "key 'classes'"),

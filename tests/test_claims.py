@@ -84,6 +84,7 @@ def results() -> pd.DataFrame:
         ({"at_most": 1.0}, (1.1, 1.5), "not supported"),
         ({"at_least": 8.7}, (8.7, 8.7), "supported"),
         ({"at_least": 8.7}, (8.6, 9.0), "inconclusive"),
+        ({"at_least": 8.7}, (8.0, 8.7), "inconclusive"),  # touches the bound
         ({"at_least": 8.7}, (8.0, 8.6), "not supported"),
         ({"at_least": 8.75, "tolerance": 0.25}, (8.5, 9.0), "supported"),
         ({"at_least": 8.75, "tolerance": 0.25}, (8.4, 9.0), "inconclusive"),
@@ -137,6 +138,9 @@ def test_a_wider_interval_never_decides_more(ends, bound):
 
 def test_claims_table_by_hand(results):
     table = claims_table(parse_claims(document(), "claims.yaml"), results)
+    assert table.columns.tolist() == [
+        *("id", "sentence", "dataset", "cell", "measured", "expected", "basis", "verdict"),
+    ]
     assert table.values.tolist() == [
         [
             *("C2", CLAIM["sentence"], "sim-a", "dnas-3"),
@@ -179,7 +183,8 @@ def test_conditions_in_words():
 
 def test_a_claim_on_the_references_own_drop_is_refused(results):
     claims = parse_claims(document(cell="float-tuned"), "claims.yaml")
-    with pytest.raises(UserError, match="claim C2: float-tuned has no drop"):
+    said = "^claim C2: float-tuned has no drop: claim another measure or another cell$"
+    with pytest.raises(UserError, match=said):
         claims_table(claims, results)
 
 
@@ -214,6 +219,7 @@ def test_paper_table(published):
     gesture = ["fisher-3.67", "DVS128 Gesture", 97.57, 8.72]
     assert table.loc["sim-gestures"].tolist() == table.loc["dvs-gesture"].tolist() == gesture
     assert table.loc["sim-orbit-photos", "paper_energy"] == 10.2
+    assert table.columns.tolist() == ["cell", "paper_dataset", "paper_accuracy", "paper_energy"]
 
 
 def test_published_claims_can_be_measured(published):

@@ -15,6 +15,7 @@ from hetspike.results.comparison import (
 )
 from hetspike.results.present import load
 from hetspike.results.present.forms import to_latex, to_markdown
+from hetspike.results.statistics import crossed_bootstrap
 
 # cell -> (method, setting, searched, distilled, against), right or wrong of four recordings for two
 # seeds, bits of its one layer for two seeds
@@ -30,27 +31,40 @@ STUDY = {
     "fisher-5": (("fisher", 5.0, True, False, ""), ["1111", "1111"], (5, 5)),
     "fisher-3-kd": (("fisher", 3.0, True, True, "fisher-3"), ["1111", "1111"], (3, 2.5)),
 }
-CELLS = pd.DataFrame(
-    [(cell, *about) for cell, (about, _, _) in STUDY.items()],
-    columns=["cell", "method", "setting", "searched", "distilled", "against"],
-)
-PREDICTIONS = pd.DataFrame(
-    [
-        ("sim-a", cell, seed, recording, recording, 1, int(hit))
-        for cell, (_, hits, _) in STUDY.items()
-        for seed, row in enumerate(hits)
-        for recording, hit in enumerate(row)
-    ],
-    columns=["dataset", "cell", "seed", "recording", "group", "label", "prediction"],
-)
-LAYERS = pd.DataFrame(
-    [
-        ("sim-a", cell, seed, bits, 100)
-        for cell, (_, _, widths) in STUDY.items()
-        for seed, bits in enumerate(widths)
-    ],
-    columns=["dataset", "cell", "seed", "bits", "weights"],
-)
+
+
+def cells_of(study: dict) -> pd.DataFrame:
+    return pd.DataFrame(
+        [(cell, *about) for cell, (about, _, _) in study.items()],
+        columns=["cell", "method", "setting", "searched", "distilled", "against"],
+    )
+
+
+def predictions_of(study: dict, dataset: str = "sim-a", group: int = 1) -> pd.DataFrame:
+    """So many recordings are a group."""
+    return pd.DataFrame(
+        [
+            (dataset, cell, seed, recording, recording // group, 1, int(hit))
+            for cell, (_, hits, _) in study.items()
+            for seed, row in enumerate(hits)
+            for recording, hit in enumerate(row)
+        ],
+        columns=["dataset", "cell", "seed", "recording", "group", "label", "prediction"],
+    )
+
+
+def layers_of(study: dict, dataset: str = "sim-a") -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            (dataset, cell, seed, bits, 100)
+            for cell, (_, _, widths) in study.items()
+            for seed, bits in enumerate(widths)
+        ],
+        columns=["dataset", "cell", "seed", "bits", "weights"],
+    )
+
+
+CELLS, PREDICTIONS, LAYERS = cells_of(STUDY), predictions_of(STUDY), layers_of(STUDY)
 EFFORTS = pd.DataFrame(
     [
         ("sim-a", "fisher-3", 0.1),
@@ -70,6 +84,8 @@ def comparison() -> pd.DataFrame:
 
 def test_a_search_by_hand(comparison):
     assert list(comparison.columns) == list(COMPARISON_COLUMNS)
+    searches = comparison[["method", "setting"]].values.tolist()
+    assert searches == [["fisher", 3.0], ["random", 3.0], ["fisher", 5.0]]  # the study's order
     row = comparison.set_index(["method", "setting"]).loc[("fisher", 3.0)]
     assert row["effective_bits"] == 2.75
     assert row["accuracy"] == 87.5 and row["n"] == 2  # 100 and 75 %
@@ -98,6 +114,79 @@ def test_beyond_all_single_schemes_there_is_no_gain(comparison):
     assert row["drop"] == 0
 
 
+@pytest.mark.parametrize(("hits", "best"), [("1110", "pot"), ("0000", "uniform")])
+def test_the_scheme_to_beat_is_the_one_of_highest_accuracy(hits, best):
+    # at 3 bits uniform has 75 %, pot (75 + 100) / 2 or (0 + 100) / 2
+    pot = {
+        "pot-2": (("pot", 2.0, False, False, ""), [hits, hits], (2, 2)),
+        "pot-4": (("pot", 4.0, False, False, ""), ["1111", "1111"], (4, 4)),
+    }
+    study = STUDY | pot
+    table = comparison_table(
+        *(predictions_of(study), layers_of(study), cells_of(study), EFFORTS),
+        reference="float-tuned",
+    )
+    assert table.set_index(["method", "setting"]).loc[("random", 3.0), "single"] == best
+
+
+def test_a_scheme_of_one_width_is_none_to_beat():
+    # pot at 4 bits is the best of all, and right where the search is
+    one = {cell: STUDY[cell] for cell in ("float-tuned", "uniform-2", "uniform-4")}
+    one["pot-4"] = (("pot", 4.0, False, False, ""), ["1111", "1111"], (4, 4))
+    one["fisher-4"] = (("fisher", 4.0, True, False, ""), ["1111", "1111"], (4, 4))
+    (row,) = comparison_table(
+        *(
+            predictions_of(one),
+            layers_of(one),
+            cells_of(one),
+            EFFORTS.replace("fisher-3", "fisher-4"),
+        ),
+        reference="float-tuned",
+    ).to_dict("records")
+    assert (row["single"], row["single_accuracy"]) == ("uniform", 87.5)
+
+
+def test_intervals_are_those_of_the_differences_by_seed_and_group():
+    """Of two datasets, in their order; what is drawn is what `crossed_bootstrap` draws."""
+    rng = np.random.default_rng(0)
+    names = ("float-tuned", "uniform-2", "uniform-4", "random-3-1", "random-3-2")
+    about = {name: (STUDY[name][0], STUDY[name][2][:1] * 3) for name in names}
+    about["random-3-2"] = (("random", 3.0, True, False, "random-3-1"), (3, 3, 3))
+    about["uniform-4"] = (("uniform", 4.0, False, False, "uniform-2"), (4, 4, 4))
+    predictions, layers, drops, gains, ablations = [], [], [], [], []
+    for dataset in ("sim-b", "sim-a"):
+        hits = {name: rng.integers(0, 2, (3, 31)) for name in names}
+        study = {name: (row, hits[name], bits) for name, (row, bits) in about.items()}
+        predictions.append(predictions_of(study, dataset, group=4))
+        layers.append(layers_of(study, dataset))
+        reference, narrow, wide, first, second = hits.values()
+        draws = (first + second) / 2
+        for rows, difference, accuracies in (
+            (drops, reference - draws, ()),
+            (gains, draws - (narrow + wide) / 2, ()),
+            (ablations, wide - narrow, (wide, narrow)),
+            (ablations, second - first, (second, first)),
+        ):
+            ends = crossed_bootstrap(difference[None], np.arange(31) // 4, seed=0)
+            ends_and_means = (*(end[0] for end in ends), *(each.mean() for each in accuracies))
+            rows.append([100 * each for each in (difference.mean(), *ends_and_means)])
+    both, efforts = pd.concat(predictions), [EFFORTS, EFFORTS.assign(dataset="sim-b")]
+    cells = cells_of(study)
+    compared = comparison_table(
+        *(both, pd.concat(layers), cells, pd.concat(efforts)), reference="float-tuned"
+    )
+    ablated = ablation_table(both, cells)
+    assert compared["dataset"].tolist() == ["sim-b", "sim-a"]
+    assert ablated["dataset"].tolist() == ["sim-b", "sim-b", "sim-a", "sim-a"]
+    for table, name, others, expected in (
+        (compared, "drop", [], drops),
+        (compared, "gain", [], gains),
+        (ablated, "gain", ["accuracy", "against_accuracy"], ablations),
+    ):
+        found = table[[name, f"{name}_low", f"{name}_high", *others]]
+        assert found.to_numpy() == pytest.approx(np.array(expected))
+
+
 def test_ablations_by_hand():
     table = ablation_table(PREDICTIONS, CELLS)
     assert list(table.columns) == list(ABLATION_COLUMNS)
@@ -112,6 +201,11 @@ def test_interpolation_is_numpys_recording_by_recording(bits, hits):
     right = np.array(hits, float).reshape(3, 1, 1)
     expected = np.interp(bits, widths, right[:, 0, 0])
     assert at_equal_bits(right, widths, np.array([bits])) == pytest.approx(expected)
+
+
+def test_outside_its_widths_a_scheme_has_no_accuracy():
+    rows = at_equal_bits(np.ones((2, 2, 1)), np.array([2.0, 4.0]), np.array([1.5, 4.5]))
+    assert np.isnan(rows).all()
 
 
 def test_studies_without_searches_have_tables_without_rows():

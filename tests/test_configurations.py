@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from test_workflow import SMOKE, copy_project
+from projects import ROOT, SMOKE, copy_project, snakemake
 
 from hetspike.documents import MOST_BYTES, MOST_NODES, parse
 from hetspike.errors import UserError
 from hetspike.study.study import parse_study
 
-ROOT = Path(__file__).parents[1]
 LONGEST = 300  # characters of a message
 PART = "Configurations"
 
@@ -80,25 +79,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(project: Path) -> Iterator[Run]:
+def run(project: Path) -> Run:
     """run(*argv, **env): a dry run in the project."""
-    command = [sys.executable, str(Path(__file__).with_name("forked.py"))]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(project / "src")},
-    ) as server:
-        assert server.stdin and server.stdout
 
-        def ask(*argv: str, **env: str) -> Answer:
-            asked = {"argv": ["-n", *argv], "cwd": str(project), "env": env, "seconds": 100}
-            print(json.dumps(asked), file=server.stdin, flush=True)
-            return Answer(**json.loads(server.stdout.readline()))
+    def dry_run(*argv: str, **env: str) -> Answer:
+        done = snakemake(project, "-n", *argv, **env)
+        return Answer(done.returncode, done.stdout)
 
-        yield ask
-        server.stdin.close()
+    return dry_run
 
 
 def with_file(run: Run, project: Path, content: str | bytes, name: str = "study.yaml") -> Answer:
@@ -379,13 +367,13 @@ DOCUMENTS: dict[str, tuple[str | bytes, str]] = {
     "a merge of itself": ("study: &a {<<: *a}", "key 'study'"),
     "an unknown alias": ("study: *nobody", "undefined alias"),
     "a merge of a text": ("study: {<<: smoke}", "expected a mapping"),
-    "a key twice": (GOOD + "seeds: [5]\n", "key 'seeds' stands twice"),
+    "a key twice": (GOOD + "seeds: [5]\n", "key 'seeds' occurs twice"),
     "an inner key twice": (
         GOOD.replace("  epochs: 5", "  epochs: 5\n  epochs: 6"),
         "'epochs' stands",
     ),
-    "a merge twice": (GOOD + "x: {<<: {}, <<: {}}\n", "key '<<' stands twice"),
-    "a key twice in JSON": (JSON[:-1] + ', "seeds": [5]}', "key 'seeds' stands twice"),
+    "a merge twice": (GOOD + "x: {<<: {}, <<: {}}\n", "key '<<' occurs twice"),
+    "a key twice in JSON": (JSON[:-1] + ', "seeds": [5]}', "key 'seeds' occurs twice"),
     "a number as a key": (GOOD + "1: 2\n", "key 1 is no text"),
     "null as a key": (GOOD + "~: 2\n", "key None is no text"),
     "a list as a key": (GOOD + "? [1]\n: 2\n", "a key that is no text"),

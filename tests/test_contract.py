@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import small_networks
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spikingjelly.activation_based import functional, layer, neuron
+from small_networks import Spiking
+from spikingjelly.activation_based import functional, layer
 from torch import nn
 from torch.nn.utils import parametrizations, weight_norm
 from torch.nn.utils.parametrize import is_parametrized
@@ -35,20 +37,12 @@ RECIPE = Recipe(
 GRADIENTS = SensitivitySettings(recordings=4, batch_size=2)
 
 
-class Net(nn.Module):
-    """Spiking, with a batch norm; `ends` makes something else of its logits [T, B, classes]."""
+class Net(Spiking):
+    """`ends` makes something else of its logits [T, B, classes]."""
 
     def __init__(self, ends: Callable[[torch.Tensor], Any] = lambda y: y.mean(0)) -> None:
-        torch.manual_seed(0)
-        super().__init__()
-        self.conv = layer.Conv2d(2, 4, 3, padding=1, step_mode="m")
-        self.norm = layer.BatchNorm2d(4, step_mode="m")
-        self.lif = neuron.LIFNode(step_mode="m")
-        self.head = layer.Linear(4, 3, step_mode="m")
+        super().__init__(classes=3)
         self.ends = ends
-
-    def features(self, x: torch.Tensor) -> torch.Tensor:
-        return self.lif(self.norm(self.conv(x))).mean((3, 4))
 
     def forward(self, x: torch.Tensor) -> Any:
         functional.reset_net(self)
@@ -101,10 +95,7 @@ class Summing(nn.Module):
 
 
 def recordings(count: int = 6) -> Samples:
-    frames = torch.randint(
-        0, 3, (count, 4, 2, 4, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
-    )
-    return Samples(frames, torch.arange(count) % 3)
+    return small_networks.recordings(count, steps=4, classes=3)
 
 
 def changed(change: Callable[[Net], Any], net: Callable[[], nn.Module] = Net) -> nn.Module:
@@ -273,7 +264,7 @@ def test_what_a_training_needs_besides():
     refused(without_gradients, "gradients are switched off")
     teacher = Net(lambda y: torch.cat([y, y], 2).mean(0))
     how = {"teacher": teacher, "distillation": Distillation(share=0.5, temperature=2.0)}
-    message = "the teacher tells 6 classes, the network 3"
+    message = "the teacher has 6 classes, the network 3"
     refused(lambda: fit(Net(), S, S, RECIPE, seed=0, **how), message)
     refused(
         lambda: trained(Net(), S, S._replace(device="meta")),

@@ -13,7 +13,7 @@ from hetspike.inspection.counting import (
     Weighed,
     count,
     count_products,
-    weights_met,
+    weights_per_input,
 )
 
 PLAIN = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -41,7 +41,7 @@ def test_pairs_of_a_convolution_are_what_a_convolution_of_ones_sums(data):
     weight = torch.ones(2 * groups if transposed else 3 * groups, 3 if transposed else 2, *kernel)
     convolve = (TRANSPOSED if transposed else PLAIN)[axes]
     out = convolve(mask.float(), weight, groups=groups, **how)
-    met = weights_met(
+    met = weights_per_input(
         inputs, out.shape[2:], weight.shape, groups=groups, transposed=transposed, **how
     )
     assert met.shape == tuple(inputs)
@@ -51,7 +51,7 @@ def test_pairs_of_a_convolution_are_what_a_convolution_of_ones_sums(data):
 def test_outputs_that_a_transposed_convolution_adds_are_reached():
     mask = torch.ones(1, 1, 3, dtype=torch.bool)
     out = functional.conv_transpose1d(mask.float(), torch.ones(1, 2, 2), stride=2, output_padding=1)
-    met = weights_met(
+    met = weights_per_input(
         [3], [7], (1, 2, 2), stride=[2], padding=[0], dilation=[1], groups=1, transposed=True
     )
     assert met.tolist() == [4, 4, 4]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_workflow import ROOT, SMOKE, finished, long_run, moved, snakemake
+from projects import ROOT, SMOKE, long_run, snakemake
 
 from hetspike.atomic import REMEDY, check, intact, remove, seal_of, sealed
 from hetspike.errors import UserError
@@ -23,8 +23,6 @@ from hetspike.packed.checkpoint import load_trained
 from hetspike.packed.packing import load_packed
 from hetspike.training.history import Epoch
 from hetspike.training.resume import read_state
-
-__all__ = ["finished", "moved"]  # fixtures
 
 FLIPS = 24
 CUTS = 4

@@ -114,25 +114,26 @@ def test_every_constant_names_a_source_that_the_file_states():
 
 
 @pytest.mark.parametrize(
-    ("fitted", "measured", "off"),
+    ("fit", "of", "measured", "off"),
     [
-        (add(8), 0.03, 0.0051),  # the fit passes through 32 bits and zero
-        (add(32), 0.1, 1e-9),
-        (multiply(8, 8), 0.2, 1e-9),
-        (multiply(32, 32), 3.1, 1e-9),
-        (access(64, 8 * 1024), 10, 0),
-        (access(64, 32 * 1024), 20, 0),
-        (access(64, 1024 * 1024), 100, 0),
+        (add, (8,), 0.03, 0.0051),  # the fit passes through 32 bits and zero
+        (add, (32,), 0.1, 1e-9),
+        (multiply, (8, 8), 0.2, 1e-9),
+        (multiply, (32, 32), 3.1, 1e-9),
+        (access, (64, 8 * 1024), 10, 0),
+        (access, (64, 32 * 1024), 20, 0),
+        (access, (64, 1024 * 1024), 100, 0),
     ],
 )
-def test_fits_meet_what_horowitz_measured(fitted, measured, off):
-    assert fitted == pytest.approx(measured, abs=off)
+def test_fits_meet_what_horowitz_measured(fit, of, measured, off):
+    assert fit(*of) == pytest.approx(measured, abs=off)
 
 
 def test_operations_between_the_measured_widths_by_hand():
     assert multiply(4, 16) == pytest.approx(multiply(8, 8))  # the geometric mean of widths counts
     # B = sqrt(2^3 * 2) = 4, added at 4 log10(4) = 2.408 bits
     assert shift(3, 2) == pytest.approx(0.003125 * 4 * math.log10(4))
+    assert shift(1, 2) == pytest.approx(0.003125 * 2 * math.log10(2))
     assert shift(1, 0) == 0  # B = 0: nothing to shift
     assert access(32, 4096) == 2.5  # half a word, half way to 10 pJ
     assert access(64, 20 * 1024) == pytest.approx(15)  # half way from 8 to 32 KB
@@ -376,6 +377,20 @@ def test_as_int8_is_the_network_measured_at_8_bits():
     pd.testing.assert_frame_equal(int8, quantized)
     assert effective_bits(int8) == 8 and effective_bits(in_float) == 32
     pd.testing.assert_frame_equal(as_int8(int8), int8)  # nothing in float is left
+
+
+@pytest.mark.parametrize(
+    ("row", "scales"),
+    [
+        ({"weights": 128, "shared": 0, "fan_in": 64}, 2),
+        ({"weights": 0, "shared": 128, "fan_in": 64}, 2),  # another row stores the weights
+        ({"weights": 8, "shared": 0, "fan_in": 1}, 8),
+    ],
+)
+def test_as_int8_stores_a_scale_a_channel(row, scales):
+    in_float = SPIKES._replace(scheme="float", bits=32, numbers=4, number_bits=32, **row)
+    (at_8,) = as_int8(pd.DataFrame([in_float])).to_dict("records")
+    assert (at_8["numbers"], at_8["number_bits"]) == (4 + scales, 16)
 
 
 def test_as_int8_leaves_quantized_layers_as_they_are():

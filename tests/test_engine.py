@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
 
 from hetspike.cost.energy import PRODUCTS, SYNAPSES, operations_of
@@ -20,7 +21,14 @@ from hetspike.inspection.inference import logits_of
 from hetspike.inspection.layers import quantizable_layers
 from hetspike.networks import build, network_settings
 from hetspike.networks.spikformer import Spikformer
-from hetspike.packed.engine import BATCH, Engine, IntegerLayer
+from hetspike.packed.engine import (
+    BATCH,
+    Engine,
+    IntegerLayer,
+    check_runnable,
+    fixed_point,
+    runs_on_integers,
+)
 from hetspike.packed.packing import Packed, PackedLayer, load_packed, pack, read
 from hetspike.quantization.levels import SCHEMES
 from hetspike.quantization.quantizer import Choice, quantize
@@ -196,7 +204,25 @@ def test_pairs_are_what_a_convolution_of_ones_sums(module, size):
     layer = IntegerLayer(layer_of(Choice("pot", 3), tuple(module.weight.shape)), module)
     nn.init.ones_(module.weight), nn.init.zeros_(module.bias)
     sums = module(active.float())
-    assert count(active, layer.met(active.shape[1:], sums.shape[1:])) == int(sums.sum()) > 0
+    weights = layer.weights_per_input(active.shape[1:], sums.shape[1:])
+    assert count(active, weights) == int(sums.sum()) > 0
+
+
+# What is added is 2^fraction (bias / gain), and the threshold half a unit and a rounding below
+# 2^fraction (threshold / gain).
+@pytest.mark.parametrize(
+    ("gain", "bias", "largest", "fixed"),
+    [
+        (0.5, 1.0, 6, (24, 2**25, 2**25 - 1)),  # sums up to 8 leave more than the 24 bits
+        (1.0, 0.0, 2**53, (8, 0, 2**8 - 1)),  # 53 of 61 bits
+        (2.0**-10, 1.0, 2**41 - 1, (19, 2**29, 2**29 - 1)),  # the bias takes the 42nd
+        (2.0**-70, 0.0, 1, (24, 0, 2**62)),  # beyond all potentials
+        (1.0, 0.0, 2**63, (0, 0, 0)),
+    ],
+)
+def test_fixed_points_by_hand(gain, bias, largest, fixed):
+    gain, bias = (torch.tensor(each, dtype=torch.float64) for each in (gain, bias))
+    assert tuple(each.item() for each in fixed_point(gain, bias, 1.0, largest)) == fixed
 
 
 def disturbed(network: dict) -> nn.Module:
@@ -321,6 +347,62 @@ def test_a_layer_in_float_is_refused():
     data = pack(model, torch.ones(1, 1, 2, 16, 16), classes=3, network=NETWORK)
     with pytest.raises(UserError, match=r"^layer patch\.stages\.0\.0 is in float, .*$"):
         Engine(load_packed(data)[1])
+
+
+def test_the_classifier_is_the_mean_of_its_layer():
+    torch.manual_seed(0)
+    packed = packed_of(Choice("pot", 3))
+    packed.layers["head"].scale.copy_(torch.tensor([0.75, -0.375, 2.0]))
+    packed.layers["head"].bias.copy_(torch.tensor([0.5, -0.75, 0.25]))
+    engine = Engine(packed)
+    x = torch.randint(4, (5, 2, 16, 3))  # steps, recordings, channels, tokens
+    weight = packed.layers["head"].weight.double()
+    expected = x.double().mean((0, 3)) @ weight.T + packed.layers["head"].bias.double()
+    assert torch.allclose(engine.classify(engine.model.head, x), expected)
+
+
+def test_a_file_runs_on_integers_where_its_network_is_known_and_no_layer_in_float():
+    model = Spikformer(3, **SIZE)
+    example = torch.ones(1, 1, 2, 16, 16)
+    whole = quantize(model, dict.fromkeys(quantizable_layers(model), Choice("uniform", 4)))
+    known = {"classes": 3, "network": NETWORK}
+    for network, how, runs in (
+        (whole, known, True),
+        (whole, {}, False),
+        (quantize(model, {"head": Choice("uniform", 4)}), known, False),
+    ):
+        assert runs_on_integers(read(pack(network, example, **how))) == runs
+
+
+class Other(neuron.LIFNode):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (nn.BatchNorm1d(2), "batch norm 0 is in float: the engine runs networks without one"),
+        *(
+            (
+                node,
+                "neuron 0 is none that the engine runs: LIFNode with tau 2.0, decay_input and "
+                "v_reset 0.0, whose leak is one shift",
+            )
+            for node in (
+                neuron.LIFNode(tau=3.0),
+                neuron.LIFNode(decay_input=False),
+                neuron.LIFNode(v_reset=None),
+                neuron.IFNode(),
+                Other(),
+            )
+        ),
+    ],
+)
+def test_what_integers_do_not_run_exactly_is_refused(module, message):
+    check_runnable(nn.Sequential(neuron.LIFNode(tau=2.0), nn.Linear(2, 2)))
+    with pytest.raises(UserError) as raised:
+        check_runnable(nn.Sequential(module))
+    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize(("position", "multiplied"), [(0.0, False), (2.0, True)])

@@ -1,17 +1,26 @@
 """What a study will take: its passes by hand, and that the timing is of the network at hand."""
 
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from test_study import shipped
+from projects import shipped
+from torch import nn
 
 from hetspike.data.events.catalogue import Extent, extent
+from hetspike.errors import UserError
 from hetspike.settings import SpikformerSettings
-from hetspike.study.estimate import EVALUATION, Job, estimate, measured, passes
+from hetspike.study.estimate import (
+    COLUMNS,
+    EVALUATION,
+    Job,
+    Speed,
+    estimate,
+    measured,
+    passes,
+)
 from hetspike.study.study import parse_study
 
-ROOT = Path(__file__).parents[1]
 SMALL = SpikformerSettings(
     architecture="spikformer", width=8, depth=1, heads=1, mlp_ratio=1, pools=[True] * 4
 )
@@ -26,8 +35,8 @@ def all_jobs(study) -> list[Job]:
     jobs = []
     for dataset in study.datasets:
         jobs += [Job("frames", dataset), Job("train_float", dataset), Job("evaluate", dataset)]
-        jobs += [Job("quantize", dataset, cell.name) for cell in study.cells[1:]]
-        jobs += [Job("search", dataset, cell.name) for cell in study.cells if cell.searched]
+        jobs += [Job("quantize", dataset, cell.name) for cell in study.rows[1:]]
+        jobs += [Job("search", dataset, cell.name) for cell in study.rows if cell.searched]
     return jobs
 
 
@@ -73,6 +82,30 @@ def test_recordings_that_a_dataset_will_have(dataset, source, counts):
 
 def test_a_dataset_of_unknown_size_is_said_to_be_one():
     assert extent("mine", {"folder": "somewhere"}) is None
+
+
+def test_a_timing_by_hand(monkeypatch):
+    """The second of two steps takes 12 s: 4 recordings of three passes, a second each."""
+    clock = iter([0.0, 100.0, 200.0, 212.0])
+    seen = []
+
+    class Weighed(nn.Linear):
+        def forward(self, frames: torch.Tensor) -> torch.Tensor:
+            seen.append(frames)
+            return super().forward(frames.sum((0, 2, 3, 4))[:, None])
+
+    network = Weighed(1, 10)
+    monkeypatch.setattr("hetspike.study.estimate.build", lambda size, classes: network)
+    monkeypatch.setattr(
+        "hetspike.study.estimate.time", SimpleNamespace(perf_counter=lambda: next(clock))
+    )
+    torch.manual_seed(0)
+    assert measured.__wrapped__(SMALL, 3, (40, 20), "cpu", 4).seconds == 1
+    first, second = seen
+    assert torch.equal(first, second) and first.shape == (3, 4, 2, 20, 40)
+    assert first.mean().item() == pytest.approx(0.1, abs=0.01)  # events a pixel and step
+    assert torch.equal(first, first.round())
+    assert network.weight.grad.abs().sum() > 0
 
 
 def test_a_larger_network_takes_more_memory():
@@ -125,6 +158,98 @@ def test_the_table_has_a_row_a_dataset_and_leaves_the_threads_alone():
     assert two["hours"].tolist() == pytest.approx((one["hours"] / 2).tolist())
     # raw counts are 4 steps of 2x32x32
     assert one["disk_gb"].tolist() == pytest.approx([243 * 8192 * 0.26 / 1e9] * 2)
+
+
+CPU, GPU = Speed(seconds=0.3, memory=2e9), Speed(seconds=0.01, memory=3e9)
+
+
+def timed(monkeypatch, *, gpu: bool = True) -> list[tuple]:
+    """Networks have the speeds above; returned is what was timed."""
+    asked = []
+
+    def speed(*what) -> Speed:
+        asked.append(what)
+        assert torch.get_num_threads() == 1  # as a job has it
+        return {"cpu": CPU, "cuda": GPU}[what[3]]
+
+    monkeypatch.setattr("hetspike.study.estimate.measured", speed)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("device", "gpu", "batches", "seconds", "rate", "memory"),
+    [
+        # 2,325 passes of the training, 1,584 of the evaluation, three jobs at once; a training
+        # recording takes three passes
+        ("cpu", True, {"cpu": 8}, (2325 + 1584) * 0.3 / 3, 1 / 0.9, 8 * 2),
+        ("gpu-if-present", False, {"cpu": 8}, (2325 + 1584) * 0.3 / 3, 1 / 0.9, 8 * 2),
+        # a GPU does one thing after the other, and no evaluation
+        ("gpu-if-present", True, {"cpu": 8, "cuda": 8}, 2325 * 0.01 + 1584 * 0.1, 1 / 0.03, 8 * 3),
+    ],
+    ids=["cpu", "no-gpu", "gpu"],
+)
+def test_a_row_by_hand(monkeypatch, device, gpu, batches, seconds, rate, memory):
+    asked = timed(monkeypatch, gpu=gpu)
+    study = study_of("smoke", kernels="fastest", device=device)
+    jobs = [Job(rule, "sim-gestures") for rule in ("frames", "train_float", "evaluate")]
+    table = estimate(study, jobs, 3)
+    assert list(table.columns) == [*COLUMNS, "device"]
+    size = (study.datasets["sim-gestures"].network, 4, (32, 32))
+    assert asked == [(*size, place, batch) for place, batch in batches.items()]
+    (row,) = table.to_dict("records")
+    assert row["device"] == [*batches][-1]
+    assert row["hours"] == pytest.approx(seconds / 3600)
+    assert row["recordings_a_second"] == pytest.approx(rate)
+    assert row["memory_gb"] == memory
+    assert row["disk_gb"] == pytest.approx(243 * 4 * 2 * 32 * 32 * 0.26 / 1e9)
+
+
+def test_frames_alone_take_room_and_nothing_is_timed(monkeypatch):
+    asked = timed(monkeypatch)
+    (row,) = estimate(study_of("smoke"), [Job("frames", "sim-gestures")], 1).to_dict("records")
+    assert not asked
+    assert [row[name] for name in ("hours", "recordings_a_second", "memory_gb")] == [0, 0, 0]
+    assert row["disk_gb"] > 0
+
+
+def test_an_evaluation_alone_needs_no_gpu(monkeypatch):
+    asked = timed(monkeypatch)
+    study = study_of("smoke", kernels="fastest", device="gpu-if-present")
+    (row,) = estimate(study, [Job("evaluate", "sim-gestures")], 1).to_dict("records")
+    assert [place for *_, place, _ in asked] == ["cpu"]
+    assert row["hours"] == pytest.approx(1584 * 0.3 / 3600)
+    assert (row["memory_gb"], row["recordings_a_second"], row["trainings"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("sensor", "batch"), [((128, 64), 8), ((300, 200), 2), ((512, 256), 1), ((1024, 512), 1)]
+)
+def test_what_is_timed_is_a_step_of_a_second_or_two(monkeypatch, sensor, batch):
+    # four steps of two polarities: 2^16, 480,000, 2^20 and 2^22 values a recording
+    asked = timed(monkeypatch)
+    monkeypatch.setattr(
+        "hetspike.study.estimate.extent", lambda dataset, source: Extent(144, 33, 66, sensor)
+    )
+    estimate(study_of("smoke"), [Job("train_float", "sim-gestures")], 1)
+    assert [what[2:] for what in asked] == [(sensor, "cpu", batch)]
+
+
+def test_a_batch_beyond_the_gpu_is_said_with_its_size(monkeypatch):
+    def full(*what) -> Speed:
+        if what[3] == "cuda":
+            raise torch.OutOfMemoryError
+        return CPU
+
+    timed(monkeypatch)
+    monkeypatch.setattr("hetspike.study.estimate.measured", full)
+    study = study_of("smoke", kernels="fastest", device="gpu-if-present")
+    with pytest.raises(UserError) as raised:
+        estimate(study, [Job("train_float", "sim-gestures")], 1)
+    assert str(raised.value) == (
+        "sim-gestures: a batch of 8 takes 16.0 GB, more than is free on the GPU: "
+        "set a smaller batch_size"
+    )
 
 
 def test_only_jobs_that_are_left_count():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_workflow import ROOT, copy_project, long_run, output_of
+from projects import ROOT, copy_project, long_run, snakemake_anew
 
 MODULES = {
     "data/events/flashes.py": '''
@@ -197,7 +197,8 @@ def tables(tmp_path_factory) -> Path:
         with (package / name).open("a") as registry:
             registry.write(entry)
     (project / "own.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
-    output_of(project, "--cores", "2", "--configfile", "own.yaml")
+    done = snakemake_anew(project, "--cores", "2", "--configfile", "own.yaml")
+    assert done.returncode == 0, done.stdout
     return project / "results/own/tables"
 
 

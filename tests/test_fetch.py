@@ -4,108 +4,26 @@ import hashlib
 import os
 import shutil
 import socket
-import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from test_workflow import ROOT, complaint, copy_project, output_of, small_study, snakemake
+from archive_server import ARCHIVE, CONTENT, NAME, RIGHT, Server, pin, serving
+from projects import ROOT, complaint, copy_project, output_of, small_study, snakemake
 
 from hetspike.errors import UserError
 
-NAME = "CIFAR10DVS.zip"
-ARCHIVE = f"data/raw/{NAME}"
-CONTENT = bytes(range(256)) * 2000
-RIGHT = hashlib.md5(CONTENT).hexdigest()
 TAMPERED = b"x" + CONTENT[1:]
 WRONG = hashlib.md5(TAMPERED).hexdigest()
-
-
-class Server:
-    """Serves CONTENT, or what a test makes of it, at any path that has no content of its own."""
-
-    def __init__(self) -> None:
-        self.content = CONTENT
-        self.contents: dict[str, bytes] = {}  # by path
-        self.sent: int | None = None  # bytes of it that arrive; None: all
-        self.hang = threading.Event()  # set: no more waiting behind the bytes sent
-        self.hang.set()
-        self.answer = threading.Event()  # set: no waiting before the first byte
-        self.answer.set()
-        self.status = 200
-        self.location = ""  # where everything else than this path is redirected to
-        self.refuses_head = False
-        self.says_length = True
-        self.asked: list[str] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def start(self, status: int) -> bytes:
-                """Send all that comes before the content -> the content."""
-                server.answer.wait()
-                content = server.contents.get(self.path, server.content)
-                if server.location not in ("", self.path):
-                    status, content = 302, b""
-                self.send_response(status)
-                if status == 302:
-                    self.send_header("Location", server.location)
-                if server.says_length:
-                    self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                return content
-
-            def do_HEAD(self) -> None:
-                self.start(403 if server.refuses_head else server.status)
-
-            def do_GET(self) -> None:
-                server.asked.append(self.path)
-                content = self.start(server.status)
-                self.wfile.write(content[: server.sent])
-                self.wfile.flush()
-                server.hang.wait()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}/archive"
-        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
-
-
-@contextmanager
-def serving() -> Iterator[Server]:
-    """A server that no proxy stands before."""
-    server = Server()
-    with pytest.MonkeyPatch.context() as environment:
-        for proxy in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
-            environment.delenv(proxy, raising=False)
-        yield server
-    server.hang.set()
-    server.answer.set()
-    server.http.shutdown()
-    server.http.server_close()
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     with serving() as server:
         yield server
-
-
-def pin(project: Path, name: str, url: str, md5: str = RIGHT) -> None:
-    """The committed pointer with another source, if it has one, and md5."""
-    pointer = project / f"data/raw/{name}.dvc"
-    text = (ROOT / f"data/raw/{name}.dvc").read_text()
-    content = yaml.safe_load(text)
-    for source in content.get("deps", []):
-        text = text.replace(source["path"], url)
-    pointer.parent.mkdir(parents=True, exist_ok=True)
-    pointer.write_text(text.replace(content["outs"][0]["md5"], md5))
 
 
 @pytest.fixture
@@ -123,8 +41,8 @@ def fetch(project: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(ROOT / "workflow/scripts")
     module = __import__("fetching")
 
-    def fetch(archive: str = ARCHIVE, patience: float = 30, said: Any = None) -> list[str]:
-        said = [] if said is None else said
+    def fetch(archive: str = ARCHIVE, patience: float = 30) -> list[str]:
+        said: list[str] = []
         module.fetch(Path(archive), patience=patience, say=said.append)
         return said
 
@@ -222,16 +140,11 @@ def test_nobody_listens(project, fetch):
     assert lying(project) == {f"{NAME}.dvc"}
 
 
-def test_a_server_that_stops_sending_is_waited_for_no_longer_than_said(
-    project, server, fetch, monkeypatch
-):
-    monkeypatch.setattr("fetching.REPORT", 0)
-    said: list[str] = []
+def test_a_server_that_stops_sending_is_waited_for_no_longer_than_said(project, server, fetch):
     server.sent = len(CONTENT) // 2
     server.hang.clear()
     with pytest.raises(UserError, match=rf"from {server.url} \(no data for 1 s\): run again, or"):
-        fetch(patience=1, said=said)
-    assert "0.2 MB so far" in said
+        fetch(patience=1)
     assert server.asked
     assert lying(project) == {f"{NAME}.dvc"}
 
@@ -277,13 +190,6 @@ def test_what_is_no_archive_is_told_by_its_kind(project, server, fetch, answer):
     assert problem in line and server.url in line and "\n" not in line
     assert f"put it there as {project / ARCHIVE} (md5 {RIGHT})" in line
     assert lying(project) == {f"{NAME}.dvc"}
-
-
-@pytest.mark.parametrize("said", ["long", "", "0", "-1", "nan", "inf"])
-def test_a_patience_that_is_no_number_of_seconds(fetch, monkeypatch, said):
-    monkeypatch.setenv("HETSPIKE_PATIENCE", said)
-    with pytest.raises(UserError, match=f"HETSPIKE_PATIENCE is '{said}': give a number of sec"):
-        __import__("fetching").patience()
 
 
 def test_an_archive_without_a_public_address_is_asked_for(project, server, fetch):

@@ -2,20 +2,21 @@
 
 import math
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import small_networks
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spikingjelly.activation_based import functional, layer, neuron
+from small_networks import Spiking
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from hetspike.data.samples import Samples
 from hetspike.errors import UserError
 from hetspike.inspection.finite import check_numbers, numbers_of
 from hetspike.inspection.inference import logits_of
@@ -41,23 +42,17 @@ STEPS = 3  # of an epoch
 DNAS = DnasSettings(recipe=RECIPE, logit_learning_rate=0.1, temperature=(2.0, 0.5), penalty=1.0)
 
 
-class Net(nn.Module):
-    """Spiking; `harm` is called with the number of each pass in training mode, which it counts."""
+class Net(Spiking):
+    """`harm` is called with the number of each pass in training mode, which it counts."""
 
     passes = 0
 
     def __init__(self, harm: Any = lambda model, number: None) -> None:
-        torch.manual_seed(0)
-        super().__init__()
-        self.conv = layer.Conv2d(2, 4, 3, padding=1, step_mode="m")
-        self.norm = layer.BatchNorm2d(4, step_mode="m")
-        self.lif = neuron.LIFNode(step_mode="m")
-        self.head = layer.Linear(4, 2, step_mode="m")
+        super().__init__(classes=2)
         self.harm = harm
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        functional.reset_net(self)
-        y = self.head(self.lif(self.norm(self.conv(x))).mean((3, 4))).mean(0)
+        y = super().forward(x)
         if self.training:
             self.passes += 1  # those of the copies that are tried beforehand are the copies' own
             changed = self.harm(self, self.passes)
@@ -65,17 +60,13 @@ class Net(nn.Module):
         return y
 
 
-def recordings(count: int = 4 * STEPS) -> Samples:
-    frames = torch.randint(
-        0, 3, (count, 3, 2, 4, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
-    )
-    return Samples(frames, torch.arange(count) % 2)
+recordings = partial(small_networks.recordings, steps=3, classes=2)
 
 
 def told(model: nn.Module, **changes: Any) -> str:
     with pytest.raises(UserError) as error:
         recipe = RECIPE.model_copy(update=changes)
-        fit(model, recordings(), recordings(4), recipe, seed=0)
+        fit(model, recordings(4 * STEPS), recordings(4), recipe, seed=0)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -121,7 +112,7 @@ def test_a_nan_weight_that_spikes_hide_is_told():
     # silent neurons: all that the loss sees is the bias of the head
     model = Net()
     model.conv.weight.data[:] = math.nan
-    frames = recordings().batch(torch.arange(4))[0]
+    frames = recordings(4 * STEPS).batch(torch.arange(4))[0]
     assert model.eval()(frames).isfinite().all()
     assert told(Net(spoil("conv.weight", 4))).startswith("epoch 2, step 1: conv.weight is not fin")
 
@@ -188,7 +179,7 @@ def test_validation_is_told_with_its_epoch():
     with pytest.raises(UserError, match=r"logits are not finite \(nan\), first after layer head"):
         model = Net()
         model.head.bias.data[1] = math.nan
-        logits_of(model, recordings())
+        logits_of(model, recordings(4 * STEPS))
 
 
 @given(st.integers(0, 5), st.sampled_from([math.nan, math.inf, -math.inf]), st.floats(-3e38, 3e38))
@@ -213,7 +204,7 @@ def test_a_differentiable_search_stops_in_the_step(tensor):
     # two passes a step, of 6 recordings each: two steps an epoch
     model = Net(spoil(tensor, 6))
     with pytest.raises(UserError, match=f"^epoch 2, step 1: {tensor} is not finite"):
-        dnas.search(model, recordings(), space(model), settings=DNAS, seed=0)
+        dnas.search(model, recordings(4 * STEPS), space(model), settings=DNAS, seed=0)
 
 
 def test_scores_and_weights_are_refused_by_their_layer():
@@ -243,7 +234,7 @@ def test_gradients_that_are_not_finite_are_refused_by_their_layer(search):
     wanted = space(model)
     four = SensitivitySettings(recordings=4, batch_size=2)
     with pytest.raises(UserError, match=r"^layer 'conv' at uniform 2 bits has the score "):
-        search.search(model, recordings(), wanted, settings=four, seed=0)
+        search.search(model, recordings(4 * STEPS), wanted, settings=four, seed=0)
 
 
 def test_the_line_of_a_job_has_dataset_seed_row_epoch_step_and_layer(tmp_path):
@@ -252,7 +243,7 @@ def test_the_line_of_a_job_has_dataset_seed_row_epoch_step_and_layer(tmp_path):
     )
 
     def main(*, say: Say) -> None:
-        fit(Net(spoil("conv.weight", 5)), recordings(), recordings(4), RECIPE, seed=1)
+        fit(Net(spoil("conv.weight", 5)), recordings(4 * STEPS), recordings(4), RECIPE, seed=1)
 
     with pytest.raises(SystemExit) as ended:
         run(main, snakemake)

@@ -10,7 +10,7 @@ from torch.nn.functional import conv2d, pad
 
 from hetspike.errors import UserError
 from hetspike.inspection.layers import quantizable_layers
-from hetspike.packed.folding import batch_norms_after
+from hetspike.packed.folding import affine, batch_norms_after, busy, fold, same
 from hetspike.packed.packing import pack, read, unpack
 from hetspike.quantization.quantizer import Choice, freeze, quantize
 
@@ -253,3 +253,41 @@ def test_a_weight_of_two_layers_is_each_layers_own_in_the_file(kept):
     with torch.no_grad():
         wanted, found = model(BUSY), unpack(data, into=Tied()).eval()(BUSY)
     assert torch.allclose(found, wanted, atol=0.02) and wanted.std() > 0.01
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("affine_norm", [True, False])
+def test_a_folded_layer_is_the_layer_and_its_norm(bias, affine_norm):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(2, 4, 3, bias=bias).double()
+    norm = nn.BatchNorm2d(4, affine=affine_norm).double().eval()
+    for each in (norm.running_mean, *norm.parameters()):
+        nn.init.normal_(each)
+    nn.init.uniform_(norm.running_var, 0.5, 2)
+    x = torch.randn(3, 2, 5, 5, dtype=torch.float64)
+    wanted = norm(conv(x))
+    fold(conv, affine(conv, norm))
+    assert torch.allclose(conv(x), wanted)
+
+
+def test_a_norm_that_tracks_nothing_is_not_folded():
+    norm = nn.BatchNorm2d(4, track_running_stats=False)
+    with pytest.raises(UserError) as raised:
+        affine(nn.Conv2d(2, 4, 3), norm)
+    message = "a batch norm without running statistics cannot be folded: track them"
+    assert str(raised.value) == message
+
+
+def test_outputs_are_alike_up_to_a_ten_millionth_of_the_largest():
+    wanted = torch.tensor([1000.0, 0.0, -10.0], dtype=torch.float64)
+    for at in range(3):
+        for off, alike in ((5e-5, True), (2e-4, False)):
+            found = wanted.clone()
+            found[at] += off
+            assert same(found, wanted) == alike
+
+
+def test_a_busy_example_is_the_same_every_time_and_silent_nowhere_for_long():
+    once, again = (busy(EXAMPLES["silent"]) for _ in range(2))
+    assert torch.equal(once, again) and once.shape == BUSY.shape
+    assert set(once.unique().tolist()) == {0, 1, 2, 3} and (once.sum((3, 4)) > 0).all()

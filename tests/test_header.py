@@ -133,17 +133,17 @@ def with_layer(*stored: Any) -> bytes:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (with_layer("pot", 3, [2, 9]), "layer head does not lie in the file as its header tells"),
-        (with_layer("pot", 3, [3, 8]), "layer head does not lie in the file"),
-        (with_layer("pot", 3, [10**9, 10**9]), "layer head does not lie in the file"),
-        (with_layer("pot", 3, [8, 2]), "layer head does not lie in the file"),
+        (with_layer("pot", 3, [2, 9]), "layer head is not stored in the file as its header states"),
+        (with_layer("pot", 3, [3, 8]), "layer head is not stored in the file"),
+        (with_layer("pot", 3, [10**9, 10**9]), "layer head is not stored in the file"),
+        (with_layer("pot", 3, [8, 2]), "layer head is not stored in the file"),
         (with_layer("pot", 3, [2, 2, 4]), "the packed network is not the one to unpack into"),
         (with_layer("pot", 3, []), "layers.head.2"),
         (with_layer("pot", 3, [2, -8]), "layers.head.2.1"),
         (with_layer("pot", 30, [2, 8]), "layer head has 30 bits, which pot does not come in"),
         (with_layer("apot", 3, [2, 8]), "layer head has 3 bits, which apot does not"),
         (with_layer("log", 3, [2, 8]), "layer head has the scheme 'log', unknown here"),
-        (resealed(PACKED, folded=["patch"]), "a batch norm patch, which is none in this"),
+        (resealed(PACKED, folded=["patch"]), "a batch norm patch, which is another module"),
         (resealed(PACKED, folded=["nowhere"]), "a layer nowhere, which this network lacks"),
         (resealed(PACKED, folded=[]), "is not the one to unpack into: Missing key"),
         (resealed(PACKED, traits=[]), "this network has a module patch.stages.0.0"),
@@ -164,7 +164,7 @@ def test_a_packed_header_that_does_not_fit_is_refused(data, message):
 )
 def test_a_trained_header_that_does_not_fit_is_refused(changed):
     message = told(load_trained, resealed(TRAINED, assignment=changed))
-    assert message.startswith("the file does not hold the network that its header tells")
+    assert message.startswith("the file does not hold the network that its header describes")
 
 
 def test_a_number_that_is_not_finite_is_refused_by_the_layers_name(tried):
@@ -256,7 +256,7 @@ def test_what_json_cannot_say_is_not_written():
     for about in ({"a": {1, 2}}, {"a": float("nan")}, {"a": torch.ones(1)}, {"a": deep}):
         with pytest.raises(UserError):
             pack(model, torch.ones(1, 2), **about)
-    with pytest.raises(UserError, match="the header says 'layers' itself"):
+    with pytest.raises(UserError, match="the header has an entry 'layers' of its own"):
         pack(model, torch.ones(1, 2), layers=3)
 
 

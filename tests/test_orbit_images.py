@@ -259,7 +259,6 @@ ONE = in_turn(1)
         # a record of CIFAR-100 has two classes
         ({"data_batch_1.bin": bytes(3074)}, r"has 3074 bytes, not .* of 3073: fetch"),
         ({"data_batch_1.bin": bytes([10]) + bytes(3072)}, "of class 10, but classes are 0 to 9"),
-        ({"data_batch_1.bin": ONE, "../../evil": b""}, r"evil' points outside the archive"),
         (
             {"data_batch_1.bin": ONE},
             r"10 recordings leave the validation split empty|test split empty",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_repository import ROOT, published
+from projects import ROOT, published
 
 from hetspike.results.present import MODULES
 

@@ -23,6 +23,7 @@ from hetspike.quantization.quantizer import (
     quantize,
     single_scheme,
 )
+from hetspike.quantization.quantizer import choices as as_choices
 
 BINARY = Choice("binary", 1)
 CHOICES = [Choice(name, bits) for name, scheme in SCHEMES.items() for bits in scheme.widths]
@@ -121,6 +122,31 @@ def test_scale_gradient_by_hand():
     assert quantizer.log_scale.grad.item() == pytest.approx(-0.3 + 0.2 - 1.0)
 
 
+def test_gradient_passes_up_to_the_largest_level():
+    weight = torch.tensor([[1.0, -1.0, 1.001, -1.001]], requires_grad=True)
+    quantizer_of_scale(Choice("uniform", 2), 1.0)(weight).sum().backward()
+    assert weight.grad.tolist() == [[1, 1, 0, 0]]
+
+
+@given(choices, st.integers(0, 2**16))
+@settings(max_examples=20, deadline=None)
+def test_codes_name_the_levels_of_the_weights(choice, seed):
+    torch.manual_seed(seed)
+    weight = torch.randn(3, 4, 5)
+    quantizer = Quantizer(weight, choice)
+    negative, index = quantizer.codes(weight)
+    magnitudes = torch.tensor(SCHEMES[choice.scheme].levels(choice.bits).magnitudes)[index]
+    levels = torch.where(negative, -magnitudes, magnitudes)
+    assert torch.equal(levels * quantizer.scale.view(3, 1, 1), quantizer(weight))
+
+
+def test_choices_are_each_scheme_at_each_of_its_widths():
+    listed = ["uniform", 4], ["uniform", 2], ["pot", 3]
+    assert as_choices({"uniform": [4, 2], "pot": (3,)}) == tuple(Choice(*each) for each in listed)
+    with pytest.raises(UserError, match=r"^uniform: 3 is no list of widths: give \[3\]$"):
+        as_choices({"uniform": 3})
+
+
 def test_binary_gradients_by_hand():
     # s = 2: 0.6 -> 2 gives 1 - 0.3; -1.6 -> -2 gives -1 + 0.8; -10 -> -2, clipped, gives -1
     quantizer = quantizer_of_scale(BINARY, 2.0)
@@ -168,9 +194,31 @@ def test_least_squares_scale_is_as_good_as_a_fine_grid(choice):
         return (scale[:, None] * rounded - rows).square().sum(1)
 
     top = rows.abs().amax(1) / levels[-1]
-    grid = torch.stack([error(share * top) for share in torch.linspace(0.1, 1.5, 3000)])
+    grid = torch.stack([error(share * top) for share in torch.linspace(0.1, 1.5, 1000)])
     ours, best = error(least_squares_scale(rows, levels, thresholds)).sum(), grid.amin(0).sum()
     assert ours <= best * (1.06 if choice in LOOSE else 1.01)
+
+
+@pytest.mark.parametrize("choice", [BINARY, Choice("uniform", 4), Choice("pot", 4)])
+def test_least_squares_scale_is_the_best_of_forty_roundings_whatever_the_unit(choice):
+    torch.manual_seed(0)
+    rows = torch.randn(4, 64, dtype=torch.float64)
+    levels, thresholds = (
+        torch.tensor(each, dtype=torch.float64)
+        for each in SCHEMES[choice.scheme].levels(choice.bits)
+    )
+    signed = torch.tensor(signed_levels(choice), dtype=torch.float64)
+    for unit in (1.0, 2.0**-12, 2.0**8):
+        for row, found in zip(
+            rows, least_squares_scale(unit * rows, levels, thresholds), strict=True
+        ):
+            tried = []
+            for share in torch.linspace(0.2, 1.2, 40).double():
+                ratio = row / (share * row.abs().max() / levels[-1])
+                rounded = signed[(ratio[:, None] - signed).abs().argmin(1)]
+                scale = torch.linalg.lstsq(rounded[:, None], row[:, None]).solution.item()
+                tried.append(((row - scale * rounded).norm().item(), scale))
+            assert found.item() == pytest.approx(unit * min(tried)[1], rel=1e-6)
 
 
 def test_least_squares_scale_finds_the_scale_that_the_weights_were_made_with():
@@ -247,19 +295,26 @@ def test_quantize_leaves_the_model_alone_and_names_its_layers():
     copy = quantize(model, {"2": Choice("uniform", 2)})
     assert list(quantizable_layers(copy)) == ["0", "2", "4"]
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
+    # levels are not stored: they follow from the choice
+    stored = {name for name in copy.state_dict() if name.startswith("2.")}
+    learnt = {"parametrizations.weight.original", "parametrizations.weight.0.log_scale", "bias"}
+    assert stored == {f"2.{name}" for name in learnt}
     rows = quantizable_layers(copy)["2"].weight.detach().flatten(1)
     assert all(len(row.unique()) <= 3 for row in rows)
     assert torch.equal(quantizable_layers(copy)["0"].weight, model[0].weight)
 
 
 def test_freeze_computes_the_same_from_plain_weights():
-    quantized_model = quantize(tiny(), {"0": Choice("pot", 3), "4": Choice("uniform", 4)})
+    model = tiny()
+    model[0].weight.requires_grad_(False)  # a frozen weight stays so
+    quantized_model = quantize(model, {"0": Choice("pot", 3), "4": Choice("uniform", 4)})
     frames = torch.randn(5, 2, 3, 3)
     expected = quantized_model(frames)
     for _ in range(2):  # the copy takes nothing from its original
         frozen = freeze(quantized_model)
         assert set(frozen.state_dict()) == set(tiny().state_dict())
         assert torch.equal(frozen(frames), expected)
+        assert [frozen[at].weight.requires_grad for at in (0, 2, 4)] == [False, True, True]
     assert torch.equal(quantized_model(frames), expected)
 
 
@@ -302,22 +357,31 @@ def test_boundary_layers_are_those_that_run_first_and_last():
 
 
 def test_a_network_without_layers_has_no_boundary():
-    with pytest.raises(UserError, match="no convolution or linear layer runs"):
+    message = r"^no convolution or linear layer runs: there is no first or last one$"
+    with pytest.raises(UserError, match=message):
         boundary_choices(nn.Flatten(), "float", torch.ones(2, 1, 3))
 
 
 @pytest.mark.parametrize(
-    ("assignment", "message"),
+    ("choice", "message"),
     [
-        ({"7": Choice("pot", 3)}, "layer '7'"),
-        ({"0": Choice("cubic", 3)}, "unknown scheme 'cubic'"),
-        ({"0": Choice("pot", 9)}, "9 bits: pot takes 2 to 8 bits"),
-        ({"0": Choice("uniform", 1)}, "1 bits: uniform takes 2 to 8 bits"),
-        ({"0": Choice("apot", 3)}, "3 bits: apot takes 4 to 5 bits"),
-        ({"0": Choice("apot", 6)}, "6 bits: apot takes 4 to 5 bits"),
-        ({"0": Choice("binary", 2)}, "2 bits: binary takes 1 to 1 bits"),
+        ("uniform", "'uniform' is no choice of levels: give a scheme and bits, ('uniform', 3)"),
+        (("pot",), "('pot',) is no choice of levels: give a scheme and bits, ('uniform', 3)"),
+        (("uniform", 2.5), "2.5 bits: give a whole number"),
+        (("cubic", 3), "unknown scheme 'cubic': use one of binary, uniform, pot, pot-log, apot"),
+        (("pot", 9), "9 bits: pot takes 2 to 8 bits a weight"),
+        (("uniform", 1), "1 bits: uniform takes 2 to 8 bits a weight"),
+        (("apot", 3), "3 bits: apot takes 4 to 5 bits a weight"),
+        (("apot", 6), "6 bits: apot takes 4 to 5 bits a weight"),
+        (("binary", 2), "2 bits: binary takes 1 to 1 bits a weight"),
     ],
 )
-def test_what_cannot_be_quantized_is_said(assignment, message):
-    with pytest.raises(UserError, match=message):
-        quantize(tiny(), assignment)
+def test_what_cannot_be_quantized_is_said(choice, message):
+    with pytest.raises(UserError) as raised:
+        quantize(tiny(), {"0": choice})
+    assert str(raised.value) == f"layer '0': {message}"
+
+
+def test_a_layer_that_there_is_not_is_said():
+    with pytest.raises(UserError, match=r"^assignment names layer '7': the model has 0, 2, 4$"):
+        quantize(tiny(), {"7": Choice("pot", 3)})

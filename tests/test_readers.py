@@ -11,8 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from test_formats import aedat2, aedat3, aedat3_packet, aedat4, mutated, npy
-from test_recorded import atis
+from recording_files import (
+    LABELS,
+    Members,
+    aedat2,
+    aedat3,
+    aedat3_packet,
+    aedat4,
+    atis,
+    mutated,
+    npy,
+    shuffled,
+    tarred,
+    zipped,
+)
 
 from hetspike.data.events.drawn_person import GESTURES
 from hetspike.data.events.recorded_gestures import dvs_gesture
@@ -21,32 +33,7 @@ from hetspike.data.events.recordings import SPLITS, OnDemand, Recordings
 from hetspike.errors import UserError
 from hetspike.study.study import parse_study
 
-Members = Mapping[str, bytes]
 SMOKE = yaml.safe_load((Path(__file__).parents[1] / "config" / "smoke.yaml").read_text())
-
-
-def shuffled(members: Members, seed: int) -> Members:
-    names = sorted(members)
-    random.Random(seed).shuffle(names)
-    return {name: members[name] for name in names}
-
-
-def zipped(members: Members) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():  # without a date: the same bytes every time
-            archive.writestr(zipfile.ZipInfo(name), content, archive.compression)
-    return file.getvalue()
-
-
-def tarred(members: Members) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz") as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return file.getvalue()
 
 
 def caltech(folder: Path, counts: Mapping[str, int], seed: int = 0) -> str:
@@ -82,9 +69,6 @@ def cifar(
         for name, content in kinds.items():
             (folder / name).write_bytes(content)
     return str(folder)
-
-
-LABELS = "class,startTime_usec,endTime_usec\n"
 
 
 def trials(folder: Path, changes: Members | None = None, seed: int = 0) -> str:

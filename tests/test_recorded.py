@@ -4,16 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from projects import REAL
+from recording_files import atis
 
 from hetspike.data.events.recorded_images import nmnist
 from hetspike.errors import UserError
-
-REAL = Path(__file__).parents[1] / "../shared/events"
-
-
-def atis(*events: tuple[int, int, int, int]) -> bytes:
-    """Events (x, y, t, p) in the 40-bit form: x, y, then p in the top bit over 23 bits of t."""
-    return b"".join(bytes([x, y]) + (p << 23 | t).to_bytes(3, "big") for x, y, t, p in events)
 
 
 def write(path: Path, members: Mapping[str, bytes]) -> None:

@@ -16,13 +16,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from test_fetch import Server, pin, serving
-from test_formats import Event, aedat2, aedat3, aedat3_packet, aedat4, npy
-from test_readers import LABELS as HEADER
-from test_readers import shuffled, tarred, zipped
-from test_recorded import REAL, atis
-from test_workflow import (
+from archive_server import Server, pin, serving
+from projects import (
     PROJECT,
+    REAL,
     ROOT,
     SMOKE,
     complaint,
@@ -34,8 +31,21 @@ from test_workflow import (
     snakemake,
     write_study,
 )
+from recording_files import LABELS as HEADER
+from recording_files import (
+    Event,
+    aedat2,
+    aedat3,
+    aedat3_packet,
+    aedat4,
+    atis,
+    npy,
+    real_digits,
+    shuffled,
+    tarred,
+    zipped,
+)
 
-from hetspike.data.events.archives import Archive
 from hetspike.data.events.recorded_images import CIFAR_CLASSES
 from hetspike.data.samples import StoredFrames
 
@@ -110,16 +120,6 @@ def digits(part: str, count: int) -> bytes:
         for digit in range(10)
         for i in range(count)
     }
-    return zipped(shuffled(members, 0))
-
-
-def real_digits(part: str, count: int) -> bytes:
-    """So many of each digit, cut out of a part of N-MNIST under their own names."""
-    members: dict[str, bytes] = {}
-    with Archive(REAL / f"{part}.zip") as archive:
-        for digit in range(10):
-            names = [n for n in archive.names() if n.startswith(f"{part}/{digit}/")]
-            members |= {name: archive.read(name) for name in names[:count]}
     return zipped(shuffled(members, 0))
 
 

@@ -1,10 +1,8 @@
 """Files that have to agree with each other, and what must not be in the repository."""
 
 import csv
-import hashlib
 import re
 import subprocess
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,13 +10,11 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from test_study import shipped
+from projects import PYPROJECT, ROOT, published, shipped
 
 import hetspike
 from hetspike.study.study import parse_study
 
-ROOT = Path(__file__).parents[1]
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text())
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 LOCK = (ROOT / "requirements.lock").read_text().splitlines()
@@ -160,16 +156,6 @@ def test_nothing_that_is_read_is_run():
                 if unsafe.search(allowed.sub("", line)):
                     found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
     assert found == []
-
-
-def published(stage: str) -> dict[str, bytes]:
-    """What a stage of dvc.yaml published, by name, from the in-repository store."""
-    contents = {}
-    for out in yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"][stage]["outs"]:
-        stored = ROOT / "dvcstore/files/md5" / out["md5"][:2] / out["md5"][2:]
-        contents[out["path"]] = stored.read_bytes()
-        assert hashlib.md5(contents[out["path"]]).hexdigest() == out["md5"]
-    return contents
 
 
 def test_published_results_judge_the_last_epoch():

@@ -3,12 +3,12 @@
 import hashlib
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from projects import ROOT
 
 from hetspike.data.events.recorded_images import CIFAR_CLASSES
 from hetspike.data.events.recordings import EVENT, SPLITS, OnDemand, Splits
@@ -16,7 +16,6 @@ from hetspike.data.events.sample_lists import check_frozen, dealt, freeze, listi
 from hetspike.data.events.stand_ins import gestures
 from hetspike.errors import UserError
 
-ROOT = Path(__file__).parents[1]
 FROZEN = ROOT / "data/splits"
 
 

@@ -205,7 +205,7 @@ def test_members_are_deflated_and_do_not_lie_in_each_other(tmp_path):
         opened(path)[:]
     path = archived(tmp_path, content)
     redirected(path, 20, path.stat().st_size // 2)  # either takes half of the file
-    with pytest.raises(UserError, match="members lie in each other"):
+    with pytest.raises(UserError, match="members overlap"):
         opened(path)
 
 

@@ -1,5 +1,6 @@
 """The scripts of the workflow, called without Snakemake: a small study from events to tables."""
 
+import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -8,13 +9,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from projects import ROOT
 
 from hetspike.atomic import check, intact, seal_of
 from hetspike.study.study import parse_study
 
-ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(
     {
         name
@@ -28,6 +30,7 @@ RECIPE = {
     **{"epochs": 2, "warmup_epochs": 0.5, "batch_size": 8, "learning_rate": 1e-2},
     **{"final_learning_rate": 1e-5, "weight_decay": 0.06, "label_smoothing": 0.1},
 }
+MOVES = {"mirror": 0.5, "shear": 0.3, "shift": 1, "turn": 30, "cut": 1}
 DATASET = "sim-gestures"
 STUDY = parse_study(
     {
@@ -50,7 +53,7 @@ STUDY = parse_study(
         "searches": {},
     }
 )
-CELLS = [cell.name for cell in STUDY.cells]
+CELLS = [cell.name for cell in STUDY.rows]
 PLAN = STUDY.datasets[DATASET]
 WILDCARDS = {"dataset": DATASET, "seed": "0"}
 CPU = {"gpu": 0}
@@ -184,7 +187,7 @@ def test_tables_are_written_where_the_rule_says_and_nowhere_else(study, tmp_path
             "kernels": "portable",
             "labels": {DATASET: f"{DATASET} (as told)"},
             "qat": STUDY.qat,
-            "cells": STUDY.cells,
+            "cells": STUDY.rows,
             "searched": [],
             "steps": {DATASET: 2},
         },
@@ -226,6 +229,63 @@ def test_a_training_that_stopped_goes_on_to_the_same_bits(study, tmp_path, capsy
     for name in ("network", "selected", "history"):
         assert Path(output[name]).read_bytes() == Path(study["float"][name]).read_bytes()
     assert not left & {path.name for path in (tmp_path / "float").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("cell", "changes"),
+    [
+        ("float-tuned", {}),
+        ("float-tuned", {"distillation": {"share": 0.5, "temperature": 2.0}}),
+        ("float-tuned", {"augmentation": MOVES}),
+        ("uniform-2", {}),
+    ],
+)
+def test_a_training_learns_as_it_is_told(study, tmp_path, cell, changes):
+    """A row trained once more: the same bits, and others with a teacher or with augmentation."""
+    again = make("again", tmp_path, network="a", selected="b", history="c")
+    script("train_quantized").main(
+        input=study["frames"] | {"code": [], "float_network": study["float"]["selected"]},
+        output=again,
+        params={
+            **{"choice": ("uniform", 2) if cell == "uniform-2" else None, "distillation": None},
+            **{"boundary_layers": "searched", "recipe": RECIPE, "augmentation": None},
+            **{"portable": False, "made_by": {}, **changes},
+        },
+        wildcards=WILDCARDS,
+        resources=CPU,
+        say=quiet,
+    )
+    plain = pd.read_csv(study[cell]["history"])["train_loss"].tolist()
+    found = pd.read_csv(again["history"])["train_loss"].tolist()
+    assert (found == plain) == (not changes)
+
+
+@pytest.mark.parametrize(("draw", "seed"), [(0, 3), (2, 2003)])
+def test_a_draw_of_a_search_has_a_seed_of_its_own(study, tmp_path, monkeypatch, draw, seed):
+    """Seeds of a study end below 1,000: draws are so far apart that none repeats another's."""
+    told: dict[str, Any] = {}
+
+    def search(model: Any, train: Any, space: Any, *, portable: bool, **how: Any) -> dict[str, Any]:
+        told.update(how, portable=portable)
+        return space.best(np.zeros((len(space.weights), len(space.candidates))))
+
+    monkeypatch.setattr(script("search_assignment"), "load", lambda name: search)
+    output = make("search", tmp_path, search="a")
+    wanted = {"name": "random", "candidates": {"uniform": [2, 4]}, "budget": 2.5, "settings": {}}
+    script("search_assignment").main(
+        input={"train": study["frames"]["train"], "float_network": study["float"]["selected"]},
+        output=output,
+        params={
+            "search": wanted | {"draw": draw},
+            **{"boundary_layers": "searched", "portable": True, "made_by": {}},
+        },
+        wildcards=WILDCARDS | {"seed": "3"},
+        resources=CPU,
+        say=quiet,
+    )
+    assert (told["seed"], told["portable"]) == (seed, True)
+    found = json.loads(intact(output["search"]))
+    assert found["passes"] == 0 and {bits for _, bits in found["assignment"].values()} == {2, 4}
 
 
 def test_ways_to_choose_an_epoch_by_hand(tmp_path):

@@ -1,5 +1,6 @@
 """Searches: the integer programme against brute force, budgets kept, sampling by hand."""
 
+import math
 from itertools import product
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import LinearConstraint, milp
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
@@ -72,10 +74,11 @@ class Telling(Space):
         return super().best(scores)
 
 
-def data() -> Samples:
+def data(recordings: int = 32) -> Samples:
     torch.manual_seed(0)
-    labels = torch.arange(32) % 2
-    frames = torch.poisson((1.0 + 2 * labels)[:, None, None, None, None].expand(32, 2, 2, 4, 4))
+    labels = torch.arange(recordings) % 2
+    rates = (1.0 + 2 * labels).view(-1, 1, 1, 1, 1)
+    frames = torch.poisson(rates.expand(recordings, 2, 2, 4, 4))
     return Samples(frames.to(torch.uint8), labels)
 
 
@@ -114,6 +117,53 @@ def test_integer_programme_equals_brute_force(scores, budget):
     score = sum(table[row, CANDIDATES.index(c)] for row, c in enumerate(found.values()))
     assert bits_of(found) <= budget + 1e-9
     assert score == pytest.approx(best, abs=1e-6)
+
+
+def test_a_budget_is_kept_to_the_bit():
+    # 72, 24 and 12 weights at 3 bits are 324 stored bits, the last at 2 as well 312
+    scores = np.outer([3, 2, 1], [-9.0, -1.0, 0.0, -9.0, -9.0])
+    widths = [
+        [choice.bits for choice in space(stored / 108).best(scores).values()]
+        for stored in (323, 324)
+    ]
+    assert widths == [[3, 3, 2], [3, 3, 3]]
+
+
+def test_a_bit_that_the_solvers_tolerance_let_through_is_taken_back(monkeypatch):
+    def tolerant(*given: Any, constraints: list[LinearConstraint], **how: Any) -> Any:
+        one_each, stored = constraints
+        loose = LinearConstraint(stored.A, stored.lb, stored.ub + 1)
+        return milp(*given, constraints=[one_each, loose], **how)
+
+    monkeypatch.setattr("hetspike.search.space.milp", tolerant)
+    two = Space({"first": 1, "second": 1}, CANDIDATES, 3.0, {}, 0, 0)
+    best = np.array([[-9.0, -4.0, -2.0, 0.0, -9.0], [-9.0, -2.0, 0.0, -2.0, -9.0]])
+    # 4 and 3 bits score best and are one too many; 4 and 2 score as 3 and 3, all others less
+    assert sum(choice.bits for choice in two.best(best).values()) == 6
+
+
+def test_what_cannot_be_searched_is_said():
+    model = Tiny()
+    for candidates, boundary, message in (
+        (
+            CANDIDATES,
+            dict.fromkeys(LAYERS, Choice("uniform", 8)),
+            "no layer is left to search: take another network or `boundary_layers`",
+        ),
+        ((), {}, "no candidates: name schemes and widths"),
+    ):
+        with pytest.raises(UserError) as raised:
+            Space.of(model, candidates, 3.0, boundary)
+        assert str(raised.value) == message
+
+
+def test_a_score_that_is_no_number_is_said_with_its_layer():
+    scores = np.zeros((3, 5))
+    scores[1, 2], scores[2, 0] = np.nan, np.inf
+    with pytest.raises(UserError) as raised:
+        space(3.0).best(scores)
+    message = "layer 'middle' at pot 3 bits has the score nan: train the network again"
+    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize("size", [1e-7, 1.0, 1e7])
@@ -158,7 +208,7 @@ def test_search_keeps_the_budget_and_the_model(name, budget, training):
     after = model.state_dict()
     assert all(torch.equal(tensor, after[key]) for key, tensor in before.items())
     assert all(parameter.grad is None for parameter in model.parameters())
-    assert model.training == training
+    assert {each.training for each in model.modules()} == {training}
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -171,82 +221,139 @@ def test_search_counts_fixed_layers(name):
     assert found["middle"] == ("apot", 4)
 
 
-def test_dnas_says_a_line_per_epoch():
-    lines = []
-    model = Tiny()
-    wanted = Space.of(model, CANDIDATES, 3.14, {})
-    load("dnas")(model, data(), wanted, settings=SETTINGS["dnas"], seed=1, say=lines.append)
-    assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2"]
-
-
-def dnas_settings(**changes: Any) -> DnasSettings:
+def dnas_settings(recipe: dict[str, Any] | None = None, **changes: Any) -> DnasSettings:
     """Three epochs, from 8 down to 2, with weights that all but stand still."""
-    still = {"learning_rate": 1e-6, "final_learning_rate": 1e-6}
-    recipe = RECIPE.model_copy(update={"epochs": 3, "label_smoothing": 0.0, **still})
+    still = {"learning_rate": 1e-6, "final_learning_rate": 1e-6, "label_smoothing": 0.0}
+    trained = RECIPE.model_copy(update={"epochs": 3, **still, **(recipe or {})})
     plan = {"logit_learning_rate": 0.2, "temperature": (8.0, 2.0), "penalty": 1.0}
-    return DnasSettings(recipe=recipe, **(plan | changes))
+    return DnasSettings(recipe=trained, **(plan | changes))
 
 
-def test_dnas_holds_the_budget_by_the_lagrangian_of_a_plain_loop():
+# The mean width is 3.6 bits to begin with, (72 * 8 + 36 * 3.6) / 108 = 6.53 with a fixed layer: the
+# multiplier pulls up, or down.
+@pytest.mark.parametrize(("fixed", "budget"), [(0, 7.0), (72, 7.0), (0, 2.0), (72, 6.0)])
+def test_dnas_holds_the_budget_by_the_lagrangian_of_a_plain_loop(fixed, budget):
     """Where every candidate has the same loss, the budget alone moves the logits."""
     model = Tiny()
     for each in quantizable_layers(model).values():
         nn.init.zeros_(each.weight)
-    wanted = Telling.of(model, CANDIDATES, 7.0, {})
-    settings = dnas_settings(penalty=0.5)
-    load("dnas")(model, data(), wanted, settings=settings, seed=1)
+    with torch.no_grad():
+        model.last.bias.copy_(torch.tensor([2.0, 0.0]))
+    boundary = {"first": Choice("uniform", 8)} if fixed else {}
+    wanted = Telling.of(model, CANDIDATES, budget, boundary)
+    settings = dnas_settings({"label_smoothing": 0.1}, penalty=0.5)
+    samples, lines = data()._replace(labels=torch.zeros(32, dtype=torch.long)), []
+    load("dnas")(model, samples, wanted, settings=settings, seed=1, say=lines.append)
 
-    logits = torch.zeros(3, len(CANDIDATES), requires_grad=True)
-    optimizer = torch.optim.Adam([logits], lr=0.2)
-    shares = torch.tensor([72.0, 24.0, 12.0]) / 108
+    shares = torch.tensor([24.0, 12.0] if fixed else [72.0, 24.0, 12.0]) / 108
     widths = torch.tensor([1.0, 2.0, 3.0, 4.0, 8.0])
-    multiplier = 0.0
-    for _ in range(3):
+    logits = torch.zeros(len(shares), len(CANDIDATES), requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.2)
+    multiplier, told = 0.0, []
+    for epoch in range(3):
         for _ in range(2):  # 16 recordings of a half, in batches of 8
-            excess = shares @ (logits.softmax(1) @ widths) - 7.0
+            expected = shares @ (logits.softmax(1) @ widths) + fixed * 8 / 108
+            excess = expected - budget
             optimizer.zero_grad()
             (multiplier * excess + 0.25 * excess**2).backward()
             optimizer.step()
         multiplier += 0.5 * excess.item()
-    # the mean width is 3.6 bits to begin with: the multiplier pulls up, to 8 bits
-    assert multiplier < -1 and (logits[:, 4] > logits[:, :4].amax(1)).all()
+        # -log of 1 / (1 + e^-2), and half a tenth of the 2 by which the other label is behind
+        told.append(f"epoch {epoch + 1}: loss 0.227, {expected.item():.2f} bits")
+    widest = (logits[:, 4] > logits[:, :4].amax(1)).all()
+    assert widest if budget == 7.0 else (multiplier > 0.1 and not widest)
+    assert lines == told
     assert wanted.scores == pytest.approx(logits.detach().log_softmax(1).numpy(), abs=1e-3)
 
 
-class OneCounts(nn.Module):
-    """Two layers of equal size; the logits depend on a small weight of one of them."""
+@pytest.mark.parametrize("how", [{"portable": False}, {"portable": True}, {}])
+def test_dnas_steps_as_it_is_told(monkeypatch, how):
+    """Rates are those of the schedule, and scales do not decay."""
+    made = []
 
-    def __init__(self, counts: str) -> None:
+    def noted(make: Any) -> Any:
+        return lambda *given, **named: made.append(make(*given, **named)) or made[-1]
+
+    monkeypatch.setattr(dnas, "adamw", noted(dnas.adamw))
+    monkeypatch.setattr(torch.optim, "Adam", noted(torch.optim.Adam))
+    rates = {"learning_rate": 1e-2, "final_learning_rate": 1e-4, "weight_decay": 0.06}
+    model = Tiny()
+    wanted = Space.of(model, CANDIDATES, 3.5, {})
+    load("dnas")(model, data(), wanted, settings=dnas_settings(rates), seed=1, **how)
+    weights, logits = (each.param_groups for each in made)
+    assert {group["fused"] for group in (*weights, *logits)} == {how.get("portable", False)}
+    assert [group["weight_decay"] for group in weights] == [0.06, 0, 0, 0, 0]
+    assert [len(group["params"]) for group in weights[2:]] == [len(CANDIDATES)] * 3
+    # the last of two steps an epoch begins after 2.5 epochs, at 0.8 of the way from 0.5 to 3
+    last = 1e-4 + 9.9e-3 * (1 + math.cos(math.radians(144))) / 2
+    assert [group["lr"] for group in weights] == pytest.approx([last] * 5)
+
+
+# a row of weights, what of it the loss sees, and the one choice of fewest bits that keeps that: at
+# any narrower one, at the other of four bits too, the sum of their products is 0 instead of 1
+PLANTS = {
+    Choice("uniform", 2): ([1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0]),
+    Choice("uniform", 4): ([1.0, 6 / 7, 1.0, 6 / 7], [7.0, -7.0, 0.0, 0.0]),
+    Choice("pot", 4): ([1.0, 1.0, 1.0, 1 / 64], [0.0, 0.0, 0.0, 64.0]),
+    Choice("uniform", 8): ([1.0, 63 / 64, 1.0, 1.0], [64.0, -64.0, 0.0, 0.0]),
+}
+ORDERS = [[*PLANTS], [*PLANTS][::-1], [[*PLANTS][at] for at in (2, 3, 0, 1)]]
+
+
+class Planted(nn.Module):
+    """Layers of equal size that need the given choices: each tells some recordings' label alone."""
+
+    def __init__(self, needs: list[Choice]) -> None:
         super().__init__()
-        self.first = nn.Linear(4, 2, bias=False)
-        self.second = nn.Linear(4, 2, bias=False)
+        self.layers = nn.ModuleList(nn.Linear(4, 1, bias=False) for _ in needs)
+        self.seen = torch.tensor([PLANTS[need][1] for need in needs])
         with torch.no_grad():
-            for each in (self.first, self.second):
-                each.weight.copy_(torch.tensor([[1.0, 1.0, 1.0, 0.3], [1.0, 1.0, 1.0, -0.3]]))
-        self.counts = counts
+            for layer, need in zip(self.layers, needs, strict=True):
+                layer.weight.copy_(torch.tensor([PLANTS[need][0]]))
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        x = frames.sum((0, 2, 3, 4))  # [B], 1 or -1: the label
-        small = torch.stack([0 * x, 0 * x, 0 * x, 10 * x], 1)
-        logits = {"first": self.first(small), "second": self.second(small)}
-        return sum((name == self.counts) * each for name, each in logits.items())
+        x = frames.sum((0, 2, 3))  # [B, layers]: at a recording's layer 1 or -1, its label, else 0
+        told = [layer(x[:, i, None] * self.seen[i]) for i, layer in enumerate(self.layers)]
+        margin = 4 * torch.cat(told, 1).sum(1)
+        return torch.stack([margin, -margin], 1)
 
 
-@pytest.mark.parametrize("counts", ["first", "second"])
-def test_dnas_gives_bits_to_the_layer_whose_bits_the_loss_sees(counts):
-    # at two bits 0.3 is 0 and nothing is told apart, at eight the loss is e^-6
-    model = OneCounts(counts)
-    candidates = (Choice("uniform", 2), Choice("uniform", 8))
-    assert Quantizer(model.first.weight, candidates[0])(model.first.weight)[0, 3] == 0
-    labels = torch.arange(32) % 2
-    samples = Samples((1.0 - 2 * labels).view(-1, 1, 1, 1, 1), labels)
-    wanted = Space.of(model, candidates, 5.0, {})
-    for seed in range(3):
-        found = load("dnas")(model, samples, wanted, settings=dnas_settings(), seed=seed)
-        assert [name for name, choice in found.items() if choice.bits == 8] == [counts]
+def planted(needs: list[Choice], *, visible: bool = True) -> list[Choice]:
+    """What DNAS finds with as many bits as the needs come to, where the loss sees them or not."""
+    recordings, labels = torch.arange(64), torch.arange(64) // 4 % 2
+    frames = torch.zeros(64, 1, 1, 1, 4)
+    frames[recordings, 0, 0, 0, recordings % 4] = visible * (1.0 - 2 * labels)
+    model = Planted(needs)
+    settings = dnas_settings(
+        {"epochs": 6, "batch_size": 16},
+        **{"logit_learning_rate": 0.1, "temperature": (5.0, 0.5), "penalty": 0.1},
+    )
+    wanted = Space.of(model, tuple(PLANTS), 4.5, {})
+    found = load("dnas")(model, Samples(frames, labels), wanted, settings=settings, seed=1)
+    return [*found.values()]
 
 
-def test_dnas_cools_down_and_keeps_the_halves_apart(monkeypatch):
+@pytest.mark.parametrize("needs", ORDERS)
+def test_dnas_finds_what_each_layer_needs(needs):
+    layers = Planted(needs).layers
+    for layer, need in zip(layers, needs, strict=True):  # the needs are what they are said to be
+        seen = torch.tensor(PLANTS[need][1])
+        kept = [(Quantizer(layer.weight, each)(layer.weight) @ seen).item() for each in PLANTS]
+        enough = [each for each, told in zip(PLANTS, kept, strict=True) if told > 0.5]
+        assert need == enough[0] and all(each.bits > need.bits for each in enough[1:])
+    assert planted(needs) == needs
+
+
+def test_dnas_finds_nothing_where_the_loss_sees_nothing():
+    """Whatever the layers need, the budget alone is left to search by."""
+    found, *others = (planted(needs, visible=False) for needs in ORDERS)
+    assert all(other == found for other in others)
+
+
+# of 33 recordings 16 and 17 are the halves, both two batches of 8: one is left over each epoch
+@pytest.mark.parametrize("recordings", [32, 33])
+@pytest.mark.parametrize("heat", [[8.0], [8.0, 2.0], [8.0, 4.0, 2.0]])
+def test_dnas_cools_down_and_keeps_the_halves_apart(monkeypatch, recordings, heat):
     drawn, seen = [], []
 
     class Watched(Tiny):
@@ -259,19 +366,69 @@ def test_dnas_cools_down_and_keeps_the_halves_apart(monkeypatch):
         return nn.functional.gumbel_softmax(logits, tau)
 
     monkeypatch.setattr(dnas, "gumbel_softmax", draw)
-    samples = data()
-    samples.frames[:, 0, 0, 0, 0] = torch.arange(32)  # a name for each recording
+    samples = data(recordings)
+    samples.frames[:, 0, 0, 0, 0] = torch.arange(recordings)  # a name for each recording
     model = Watched()
     wanted = Space.of(model, CANDIDATES, 3.5, {})
-    load("dnas")(model, samples, wanted, settings=dnas_settings(), seed=1)
-    # three layers draw in each pass: those of the weights, then those of the logits
-    drawn = drawn[-36:]  # each was drawn once to begin with
+    settings = dnas_settings({"epochs": len(heat)})
+    load("dnas")(model, samples, wanted, settings=settings, seed=1)
+    # two steps an epoch; three layers draw in each pass: those of the weights, then of the logits
+    passes = 4 * len(heat)
+    drawn = drawn[-3 * passes :]  # each was drawn once to begin with
     turns = [drawn[at : at + 6] for at in range(0, len(drawn), 6)]
-    heat = [8.0, 8.0, 4.0, 4.0, 2.0, 2.0]  # two steps an epoch
-    assert turns == [[1.0] * 3 + [pytest.approx(tau)] * 3 for tau in heat]
-    passes = seen[-12:]  # the network was tried before
-    weights, logits = set.union(*passes[::2]), set.union(*passes[1::2])
-    assert weights | logits == set(range(32)) and not weights & logits
+    assert turns == [[1.0] * 3 + [pytest.approx(tau)] * 3 for tau in heat for _ in range(2)]
+    seen = seen[-passes:]  # the network was tried before
+    assert [len(each) for each in seen] == [8] * passes
+    weights, logits = set.union(*seen[::2]), set.union(*seen[1::2])
+    assert not weights & logits and len(weights | logits) >= 32
+
+
+@pytest.mark.parametrize(
+    ("recordings", "size", "sizes"),
+    [
+        (2, 8, [1, 1]),
+        (3, 8, [2, 1]),
+        (9, 4, [4, 4]),  # the fifth of the longer half is left over
+        (10, 4, [4, 4, 1, 1]),
+        (33, 8, [8, 8, 8, 8]),
+    ],
+)
+def test_turns_by_hand(recordings, size, sizes):
+    assert dnas.turn_sizes(recordings, size) == sizes
+
+
+def test_one_recording_has_no_halves():
+    with pytest.raises(UserError) as raised:
+        dnas.turn_sizes(1, 8)
+    message = "one recording: weights and logits are trained on one at least, each"
+    assert str(raised.value) == message
+
+
+class Apart(nn.Module):
+    """Two layers, of which the loss sees one or neither."""
+
+    def __init__(self, seen: str) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 2), nn.Linear(4, 2)
+        self.seen = seen
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        x = frames.sum((0, 2, 3))
+        told = {"first": self.first(x), "second": self.second(x)}
+        return told.get(self.seen, x[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("seen", "apart"), [("first", "second"), ("second", "first"), ("neither", "first")]
+)
+def test_a_layer_without_gradients_is_told(seen, apart):
+    model = Apart(seen)
+    samples = Samples(torch.ones(8, 1, 1, 1, 4), torch.arange(8) % 2)
+    wanted = Space.of(model, CANDIDATES, 3.0, {})
+    with pytest.raises(UserError) as raised:
+        load("fisher")(model, samples, wanted, settings=SETTINGS["fisher"], seed=0)
+    message = f"the loss passes no gradient back to layer '{apart}': search by the method random"
+    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize("name", SEARCHES)

@@ -7,24 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_workflow import (
-    SMOKE,
-    complaint,
-    finished,
-    long_run,
-    moved,
-    output_of,
-    planned,
-    results,
-    write_study,
-)
+from projects import SMOKE, complaint, long_run, output_of, planned, results, write_study
 
 from hetspike.atomic import sealed
 from hetspike.errors import UserError
 from hetspike.study.sharing import Job, offered
 from hetspike.study.study import parse_study
-
-__all__ = ["finished", "moved"]  # fixtures
 
 MADE_BY = {"kernels": "portable", "qat": {"epochs": 5, "mixup": None}, "candidates": {"pot": [3]}}
 JOB = Job("settings/a.json", ("a.csv", "last/a.csv"), MADE_BY, None)
@@ -110,7 +98,7 @@ def test_every_number_of_a_study_is_part_of_what_made_something(tried):
         return [
             json.dumps([study.network_made_by(name, cell), study.frames_made_by(name)])
             for name in study.datasets
-            for cell in study.cells
+            for cell in study.rows
         ]
 
     changed = 0

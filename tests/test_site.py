@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from pkgutil import iter_modules
 
+from projects import ROOT
+
 import hetspike
 
-ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "website/pages/reference"
 
 

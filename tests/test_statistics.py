@@ -64,6 +64,7 @@ def test_accuracies_by_hand():
     predictions = table(
         reference=[[1, 1, 1, 0], [1, 1, 1, 1]],  # 75 %, 100 %
         other=[[1, 1, 0, 0], [1, 1, 0, 1]],  # 50 %, 75 %: loses recording 2 under both seeds
+        perfect=[[1, 1, 1, 1], [1, 1, 1, 1]],
     )
     result = accuracies(predictions, reference="reference", seed=0)
     assert result.loc["other", "accuracy"] == 62.5
@@ -75,6 +76,8 @@ def test_accuracies_by_hand():
     assert result.loc["other", ["drop_low", "drop_high"]].tolist() == [0.0, 75.0]
     assert result.loc["reference", ["drop", "drop_low", "drop_high"]].isna().all()
     assert result.loc["reference", "accuracy"] == 87.5
+    ends = ["accuracy", "accuracy_low", "accuracy_high"]
+    assert result.loc["perfect", ends].tolist() == [100, 100, 100]  # whatever is drawn
 
 
 def test_one_seed_has_no_standard_deviation():
@@ -260,9 +263,9 @@ def test_alike_recordings_count_once():
 
 
 def test_no_number_of_groups_is_too_many():
-    p = sign_flips(np.array([3] * 500 + [-2] * 400))  # 700 of 2300; 2^900 patterns
-    spread = math.sqrt(500 * 9 + 400 * 4)
-    assert p == pytest.approx(2 * scipy_stats.norm.sf(699.5 / spread), rel=0.35) and p > 0
+    p = sign_flips(np.array([3] * 600 + [-2] * 600))  # 600 of 3000; 2^1200 patterns
+    spread = math.sqrt(600 * 9 + 600 * 4)
+    assert p == pytest.approx(2 * scipy_stats.norm.sf(599.5 / spread), rel=0.35) and p > 0
 
 
 def test_exact_intervals_by_hand():
@@ -323,6 +326,19 @@ def test_significance_of_groups_by_hand():
     # 3 lost, 1 lost, 1 gained: sums of 5, 3, 3 and 1, each with either sign, against 3
     assert row["p"] == row["p_seeds"] == 6 / 8
     assert math.isnan(row["right_low"]) and math.isnan(row["right_high"])
+
+
+def test_significance_of_several_datasets_keeps_their_order_and_their_counts_apart():
+    first, second = table(a=[[1, 1]], b=[[0, 0]]), table(a=[[0, 0]], b=[[1, 0]])
+    predictions = pd.concat([first.assign(dataset="z"), second.assign(dataset="d")])
+    cells = pd.DataFrame({"cell": ["b", "a"]})
+    found = significance_table(predictions, cells, reference="a")
+    columns = ["dataset", "cell", "right", "lost", "gained"]
+    assert found.loc[found["cell"] == "b", columns].values.tolist() == [
+        ["z", "b", 0, 2, 0],
+        ["d", "b", 1, 0, 1],
+    ]
+    assert found["dataset"].tolist() == ["z", "z", "d", "d"]
 
 
 def test_significance_agrees_with_the_drop():

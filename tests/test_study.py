@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from projects import shipped
 
 from hetspike.data.events import DATASETS
 from hetspike.documents import read
@@ -18,12 +19,6 @@ STUDIES = [
     for path in sorted(CONFIG.glob("*.yaml"))
     if path.stem not in ("claims", "stand-ins", "tolerances")
 ]
-
-
-def shipped(name: str) -> dict[str, Any]:
-    """The configuration of a study; one without datasets adds to that of the stand-ins."""
-    study, base = (read(CONFIG / f"{each}.yaml") for each in (name, "stand-ins"))
-    return study if "datasets" in study else base | study
 
 
 DEFAULT = shipped("default")
@@ -43,7 +38,7 @@ def test_claims_are_about_datasets_that_exist():
 
 def test_the_default_study_is_the_papers_comparison():
     study = parse_study(DEFAULT)
-    assert [cell.name for cell in study.cells] == [
+    assert [cell.name for cell in study.rows] == [
         *("float", "float-tuned", "uniform-2", "uniform-3", "uniform-4", "uniform-8"),
         *("pot-3", "pot-4", "fisher-3.67", "fisher-3.14", "fisher-2.5", "dnas-3.14"),
     ]
@@ -61,7 +56,7 @@ def test_the_papers_study_has_its_size_its_protocols_and_the_recipes_of_the_fiel
     assert protocols == dict(
         zip(study.datasets, ["first90", "original-288", "first90"], strict=True)
     )
-    assert [cell.name for cell in study.cells] == [c.name for c in parse_study(DEFAULT).cells]
+    assert [cell.name for cell in study.rows] == [c.name for c in parse_study(DEFAULT).rows]
     assert len(study.seeds) == 3 and study.device == "gpu-if-present"
     for plan in study.datasets.values():
         size = plan.network
@@ -88,7 +83,7 @@ def test_a_dataset_may_have_a_recipe_of_its_own():
     assert study.float_training_of("sim-orbit-photos").epochs == 36
     plain = parse_study(DEFAULT)
     for dataset, same in (("sim-gestures", False), ("sim-orbit-photos", True)):
-        cell = study.cells[0]
+        cell = study.rows[0]
         assert (study.fingerprint(dataset, cell) == plain.fingerprint(dataset, cell)) is same
 
 
@@ -156,7 +151,7 @@ def test_a_wrong_key_is_named_in_one_line(path, value, message):
 
 def test_searches_name_their_rows_draws_and_counterparts():
     study = parse_study(shipped("search"))
-    cells = {cell.name: cell for cell in study.cells}
+    cells = {cell.name: cell for cell in study.rows}
     assert {cells[f"random-2.5-{draw}"].draw for draw in (1, 2)} == {0, 1}
     assert cells["fisher-binary-2.5"].against == "fisher-2.5"
     assert cells["fisher-binary-2"].against == ""  # fisher has no such budget
@@ -198,7 +193,7 @@ def test_an_ablation_is_compared_with_rows_that_are_there(row):
         "wide": both | {"budgets": [3, 2.5]},
         "narrow": both | {"budgets": [2.5], "candidates": {"uniform": [2, 4]}, "against": "wide"},
     }
-    cells = parse_study(study).cells
+    cells = parse_study(study).rows
     names = {cell.name for cell in cells}
     compared = [cell.against for cell in cells if cell.against]
     assert len(compared) == row + 1 and names >= {*compared}
@@ -206,7 +201,7 @@ def test_an_ablation_is_compared_with_rows_that_are_there(row):
 
 def test_a_fingerprint_tells_what_made_a_network_and_not_what_it_is_called():
     study = parse_study(DEFAULT)
-    cells = {cell.name: cell for cell in study.cells}
+    cells = {cell.name: cell for cell in study.rows}
     prints = {
         (dataset, name): study.fingerprint(dataset, cell)
         for dataset in study.datasets
@@ -220,7 +215,7 @@ def test_a_fingerprint_tells_what_made_a_network_and_not_what_it_is_called():
         other = parse_study(changed(path, value))
         return {
             cell.name
-            for cell in other.cells
+            for cell in other.rows
             if prints.get((dataset, cell.name)) != other.fingerprint(dataset, cell)
         }
 

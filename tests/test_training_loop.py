@@ -15,9 +15,9 @@ from torch import nn
 from hetspike.data.samples import Samples
 from hetspike.inspection.inference import accuracy, logits_of
 from hetspike.settings import Augmentation, Distillation, Mixup, Recipe
-from hetspike.training.augmentation import mix
+from hetspike.training.augmentation import augment, mix
 from hetspike.training.history import Epoch, selected
-from hetspike.training.loop import adamw, distillation_loss, fit, rate_at, set_rate
+from hetspike.training.loop import adamw, distillation_loss, fit, rate_at
 
 RECIPE = Recipe(
     epochs=10,
@@ -68,12 +68,12 @@ def test_decay_spares_norms_biases_and_scales():
     assert len(free["params"]) == 3 and free["weight_decay"] == 0
 
 
-@pytest.mark.parametrize("portable", [False, True])
-def test_steps_are_the_portable_ones_where_that_is_asked_for_on_any_machine(portable):
+@pytest.mark.parametrize("told", [{"portable": False}, {"portable": True}, {}])
+def test_steps_are_the_portable_ones_where_that_is_asked_for_on_any_machine(told):
     kept: dict[str, Any] = {}
-    how = {"portable": portable, "keep": kept.update}
-    fit(Counter(), samples(0), samples(1), ONE_EPOCH, seed=0, **how)
-    assert {group["fused"] for group in kept["optimizer"]["param_groups"]} == {portable}
+    fit(Counter(), samples(0), samples(1), ONE_EPOCH, seed=0, keep=kept.update, **told)
+    groups = kept["optimizer"]["param_groups"]
+    assert {group["fused"] for group in groups} == {told.get("portable", False)}
 
 
 def test_fit_learns_and_ends_as_its_last_epoch():
@@ -229,6 +229,22 @@ def test_mixed_batches_learn_both_labels_by_hand():
     assert history[0].train_loss == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_augmented_batches_are_learnt_by_hand():
+    torch.manual_seed(0)
+    model, data = Counter(), samples(0)
+    start = copy.deepcopy(model).train()
+    whole = ONE_EPOCH.model_copy(update={"batch_size": 24})  # the loss is that of the start
+    history = fit(model, data, samples(1), whole, seed=5, augmentation=MOVES)
+
+    torch.manual_seed(5)
+    order = torch.randperm(24)
+    plain = data.batch(order)[0]
+    frames = augment(plain, MOVES)
+    assert not torch.equal(frames, plain)
+    loss = nn.functional.cross_entropy(start(frames), data.labels[order], label_smoothing=0.1)
+    assert history[0].train_loss == pytest.approx(loss.item(), rel=1e-5)
+
+
 def test_mixing_ends_with_its_last_epoch():
     def losses(**changes: Any) -> list[float]:
         torch.manual_seed(7)
@@ -261,20 +277,31 @@ def test_half_precision_is_near_and_its_weights_stay_whole():
 
 def test_fit_without_a_teacher_is_a_plain_loop_to_the_bit():
     torch.manual_seed(7)
-    model, train = Counter(), samples(0)
+    model, train = Counter(), samples(0, 22)
     oracle = copy.deepcopy(model)
-    fit(model, train, samples(1), ONE_EPOCH, seed=3)
+    (epoch,) = fit(model, train, samples(1), ONE_EPOCH, seed=3)
 
     torch.manual_seed(3)
     optimizer = adamw(oracle, ONE_EPOCH)
-    for step, rows in enumerate(torch.randperm(24).split(4)):
-        set_rate(optimizer, step / 6, ONE_EPOCH)
+    losses, hits = [], 0
+    # warm-up for half of the epoch's six steps, then the cosine of 0, 60 and 120 degrees
+    rates = [0.1, 0.4, 0.7, 1.0, 0.775, 0.325]
+    batches = torch.randperm(22).split(4)  # the last is of two
+    for step, (rows, rate) in enumerate(zip(batches, rates, strict=True)):
+        assert rate_at(step / 6, ONE_EPOCH) == pytest.approx(rate)
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step / 6, ONE_EPOCH)
         optimizer.zero_grad()
         logits = oracle(train.frames[rows].float().transpose(0, 1))
-        nn.functional.cross_entropy(logits, train.labels[rows], label_smoothing=0.1).backward()
+        loss = nn.functional.cross_entropy(logits, train.labels[rows], label_smoothing=0.1)
+        loss.backward()
         optimizer.step()
+        losses += len(rows) * [loss.item()]
+        hits += int((logits.argmax(1) == train.labels[rows]).sum())
     expected = oracle.state_dict()
     assert all(torch.equal(each, expected[name]) for name, each in model.state_dict().items())
+    assert epoch.train_loss == pytest.approx(sum(losses) / 22, rel=1e-6)
+    assert 0 < hits < 22 and epoch.train_accuracy == hits / 22
 
 
 def test_distillation_loss_by_hand():

@@ -3,69 +3,23 @@
 The reading below is one of its own: claims as plain YAML, results as rows of text.
 """
 
-import csv
 import io
 import json
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
-from test_repository import published
+from projects import published
+from verdicts import CLAIMS, all_judged, rows_of, told
 
 from hetspike.results.claims import claims_table, parse_claims
 from hetspike.results.tables import RESULT_COLUMNS
 
-CLAIMS = yaml.safe_load((Path(__file__).parents[1] / "config/claims.yaml").read_text())
 DEFAULT = "results/default"
 PAPERS = {  # our names of the paper's recordings, and of what stands in for them
     "n-caltech101": "sim-saccade-digits",
     "dvs-gesture": "sim-gestures",
     "cifar10-dvs": "sim-orbit-photos",
 }
-
-
-def rows_of(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
-
-
-def judged(
-    claim: dict[str, Any], row: dict[str, str] | None, reference: dict[str, str] | None
-) -> str:
-    """The verdict on one row of a results.csv, the reference's row being another of its dataset."""
-    if row is None:
-        return "not run"
-    assert reference is not None
-    if claim["measure"] == "drop" and float(reference["accuracy_low"]) <= float(row["chance"]):
-        return "inconclusive"
-    low, high = (float(row[f"{claim['measure']}_{end}"]) for end in ("low", "high"))
-    above, below = (
-        [claim[word] + sign * claim["tolerance"] for word in (bound, "equals") if word in claim]
-        for bound, sign in (("at_least", -1), ("at_most", 1))
-    )
-    good = all(low >= limit for limit in above) and all(high <= limit for limit in below)
-    bad = any(high < limit for limit in above) or any(low > limit for limit in below)
-    return "supported" if good else "not supported" if bad else "inconclusive"
-
-
-def all_judged(results: list[dict[str, str]]) -> list[tuple[str, str, str]]:
-    """(claim, dataset, verdict) for every claim and dataset of config/claims.yaml."""
-    cells = {(row["dataset"], row["cell"]): row for row in results}
-    return [
-        (
-            claim["id"],
-            dataset,
-            judged(claim, *(cells.get((dataset, cell)) for cell in (claim["cell"], "float-tuned"))),
-        )
-        for claim in CLAIMS["claims"]
-        for dataset in claim["datasets"]
-    ]
-
-
-def told(table: str) -> list[tuple[str, str, str]]:
-    """The same from a claims.csv."""
-    return [(row["id"], row["dataset"], row["verdict"]) for row in rows_of(table)]
 
 
 @pytest.fixture(scope="module")

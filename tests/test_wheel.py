@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from test_repository import PYPROJECT, ROOT
+from projects import PYPROJECT, ROOT
 
 PAGE = (ROOT / "docs/YOUR_MODEL.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

@@ -1,11 +1,8 @@
 """The study from its command line: what comes out, what runs again, what bad input says."""
 
-import fcntl
-import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -21,8 +18,23 @@ import psutil
 import pytest
 import torch
 import yaml
-from test_verdicts import all_judged, rows_of, told
+from projects import (
+    REAL,
+    ROOT,
+    SMOKE,
+    complaint,
+    copy_project,
+    long_run,
+    output_of,
+    planned,
+    results,
+    run_smoke,
+    small_study,
+    write_study,
+)
+from recording_files import real_digits
 from torch.nn.functional import cross_entropy
+from verdicts import all_judged, rows_of, told
 
 from hetspike.atomic import sealed
 from hetspike.data.samples import Samples, StoredFrames
@@ -34,106 +46,9 @@ from hetspike.packed.packing import load_packed
 from hetspike.study.study import parse_study
 from hetspike.training.history import selected
 
-ROOT = Path(__file__).parents[1]
-PROJECT = ("Snakefile", "config", "environment.yml", "profiles", "src", "workflow")
-SMOKE: dict[str, Any] = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
 NMNIST: dict[str, Any] = yaml.safe_load((ROOT / "config/nmnist.yaml").read_text())
-REAL = ROOT / "../shared/events"
 
 # also for whichever test comes first to the shared study, and those that wait for it
-long_run = pytest.mark.timeout(1200)
-
-
-def copy_project(source: Path, folder: Path, *names: str) -> Path:
-    """The named files and folders, by default all of a project that can run; times are kept."""
-    folder.mkdir()
-    for name in names or PROJECT:
-        copy = shutil.copytree if (source / name).is_dir() else shutil.copy2
-        copy(source / name, folder / name)
-    return folder
-
-
-def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line in a project, on that project's package; `stdout` holds both outputs."""
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(project / "src")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def output_of(project: Path, *arguments: str) -> str:
-    run = snakemake(project, *arguments)
-    assert run.returncode == 0, run.stdout
-    return run.stdout
-
-
-def write_study(project: Path, study: dict[str, Any]) -> str:
-    (project / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
-    return "study.yaml"
-
-
-def results(project: Path) -> dict[str, str]:
-    """Result file -> md5, logs and report excepted: they tell the time that jobs took."""
-    paths = (path for path in (project / "results").rglob("*") if path.is_file())
-    names = {path: path.relative_to(project / "results").as_posix() for path in paths}
-    return {
-        name: hashlib.md5(path.read_bytes()).hexdigest()
-        for path, name in sorted(names.items())
-        if "logs" not in path.parts and not path.name.startswith("report.html")
-    }
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project that has not run yet."""
-    return copy_project(ROOT, tmp_path / "project")
-
-
-def run_smoke(project: Path, cores: int) -> Path:
-    output_of(project, "--cores", str(cores), "--configfile", "config/smoke.yaml")
-    return project
-
-
-def once_for_all(
-    folders: pytest.TempPathFactory, worker_id: str, name: str, make: Callable[[Path], Path]
-) -> Path:
-    """A project that the first of the test processes makes. Copy it before you change it."""
-    own = folders.getbasetemp()
-    shared = own if worker_id == "master" else own.parent
-    with (shared / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (shared / name).exists():
-            make(folders.mktemp(name) / "project").rename(shared / name)
-    return shared / name
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A project whose smoke study ran on two cores."""
-    return once_for_all(
-        tmp_path_factory,
-        worker_id,
-        "smoke",
-        lambda folder: run_smoke(copy_project(ROOT, folder), cores=2),
-    )
-
-
-@pytest.fixture
-def moved(finished: Path, tmp_path: Path) -> Path:
-    """The finished project under another path."""
-    return copy_project(finished, tmp_path / "moved", *PROJECT, "results", ".snakemake")
-
-
-def planned(project: Path, study: str = "config/smoke.yaml") -> dict[str, int]:
-    """Rule -> number of jobs that a dry run lists."""
-    listing = output_of(project, "--dry-run", "--configfile", study)
-    jobs = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", listing, re.MULTILINE)}
-    assert jobs or "Nothing to be done" in listing
-    return {rule: n for rule, n in jobs.items() if rule not in ("all", "total")}
 
 
 # What comes out
@@ -157,7 +72,7 @@ def test_the_results_table_holds_every_dataset_and_cell(finished):
     rows = list(table[["dataset", "cell"]].itertuples(index=False, name=None))
     cells = ["float", "float-tuned", "uniform-2", "pot-3", "fisher-3.14", "dnas-3.14"]
     assert rows == [(dataset, cell) for dataset in SMOKE["datasets"] for cell in cells]
-    assert [cell.name for cell in parse_study(SMOKE).cells] == cells
+    assert [cell.name for cell in parse_study(SMOKE).rows] == cells
     assert (table["n"] == len(SMOKE["seeds"])).all()
     assert table["accuracy"].between(0, 100).all()
     # networks that guess one class would agree on any number of cores
@@ -185,7 +100,7 @@ def test_predictions_cover_the_test_split_once(finished):
         for seed in SMOKE["seeds"]:
             folder = finished / f"results/smoke/evaluation/{dataset}/{seed}"
             networks = pd.read_csv(folder / "predictions.csv").groupby("cell")
-            assert set(networks.groups) == {"linear", *(c.name for c in parse_study(SMOKE).cells)}
+            assert set(networks.groups) == {"linear", *(c.name for c in parse_study(SMOKE).rows)}
             for _, network in networks:
                 assert network["recording"].tolist() == list(range(plan["source"]["test"]))
 
@@ -193,7 +108,7 @@ def test_predictions_cover_the_test_split_once(finished):
 @long_run
 def test_what_was_evaluated_is_what_is_packed(finished):
     study = parse_study(SMOKE)
-    dataset, cell = "sim-gestures", next(each for each in study.cells if each.searched)
+    dataset, cell = "sim-gestures", next(each for each in study.rows if each.searched)
     frames = finished / f"results/smoke/frames/{dataset}/test.zip"
     samples = Samples(stored := StoredFrames(frames.open("rb"), str(frames)), stored.labels)
     for seed in study.seeds:
@@ -227,7 +142,7 @@ def test_the_last_epoch_is_judged_and_the_selected_one_stands_beside(finished):
         finished / f"results/smoke/evaluation/{dataset}/{seed}/predictions.csv"
     )
     apart = 0
-    for cell in parse_study(SMOKE).cells:
+    for cell in parse_study(SMOKE).rows:
         folder = finished / f"results/smoke/networks/{dataset}/{seed}"
         history = pd.read_csv(folder / f"{cell.name}.csv")
         packed = finished / f"results/smoke/packed/{dataset}/{seed}"
@@ -252,7 +167,7 @@ def test_the_last_epoch_is_judged_and_the_selected_one_stands_beside(finished):
 def test_significance_counts_what_was_predicted(finished):
     folder = finished / "results/smoke"
     table = pd.read_csv(folder / "tables/significance.csv").set_index(["dataset", "cell", "seed"])
-    cells = [cell.name for cell in parse_study(SMOKE).cells]
+    cells = [cell.name for cell in parse_study(SMOKE).rows]
     assert len(table) == len(SMOKE["datasets"]) * len(cells) * len(SMOKE["seeds"])
     for (dataset, seed), rows in table.groupby(["dataset", "seed"]):
         read = pd.read_csv(folder / f"evaluation/{dataset}/{seed}/predictions.csv")
@@ -285,14 +200,18 @@ def test_portable_kernels_reach_the_jobs(finished):
     assert "processor" not in about
 
 
-@long_run
-def test_no_rule_before_evaluate_takes_test_recordings(finished):
-    summary = output_of(finished, "--detailed-summary", "--configfile", "config/smoke.yaml")
-    header, *lines = (line.split("\t") for line in summary.splitlines() if "\t" in line)
-    rows = [dict(zip(header, line, strict=True)) for line in lines]
+@pytest.fixture(scope="module")
+def summary(finished: Path) -> list[dict[str, str]]:
+    """A row for each file of the study: what Snakemake says made it, and from what."""
+    said = output_of(finished, "--detailed-summary", "--configfile", "config/smoke.yaml")
+    header, *lines = (line.split("\t") for line in said.splitlines() if "\t" in line)
+    return [dict(zip(header, line, strict=True)) for line in lines]
 
+
+@long_run
+def test_no_rule_before_evaluate_takes_test_recordings(summary):
     def takers(file: str) -> set[str]:
-        return {row["rule"] for row in rows if file in row["input-file(s)"].split(",")}
+        return {row["rule"] for row in summary if file in row["input-file(s)"].split(",")}
 
     for dataset in SMOKE["datasets"]:
         frames = f"results/smoke/frames/{dataset}"
@@ -307,12 +226,10 @@ def test_no_rule_before_evaluate_takes_test_recordings(finished):
 
 
 @long_run
-def test_a_training_depends_on_no_more_code_than_it_runs(finished):
-    summary = output_of(finished, "--detailed-summary", "--configfile", "config/smoke.yaml")
-    header, *lines = (line.split("\t") for line in summary.splitlines() if "\t" in line)
+def test_a_training_depends_on_no_more_code_than_it_runs(summary):
     (inputs,) = {
         row["input-file(s)"]
-        for row in (dict(zip(header, line, strict=True)) for line in lines)
+        for row in summary
         if row["rule"] == "train_float" and row["output_file"].endswith("gestures/0/float.csv")
     }
     modules = {Path(name) for name in inputs.split(",") if name.endswith(".py")}
@@ -533,19 +450,6 @@ def test_an_edited_setting_reruns_what_follows_from_it(moved, change, again):
 # What bad input says
 
 
-def complaint(project: Path, study: dict[str, Any], *arguments: str) -> str:
-    """The one line that a failing run has for its user, among the last that it prints."""
-    run = snakemake(
-        project, "--cores", "1", *arguments, "--configfile", write_study(project, study)
-    )
-    assert run.returncode != 0, run.stdout
-    assert "Traceback" not in run.stdout
-    lines = run.stdout.splitlines()
-    (line,) = {line for line in lines if line.startswith("hetspike: ")}
-    assert lines[-5:].count(line) == 1
-    return line
-
-
 def unknown_dataset(study: dict[str, Any]) -> None:
     study["datasets"]["dvs-gestures"] = study["datasets"].pop("sim-gestures")
 
@@ -607,13 +511,6 @@ def test_a_wrong_study_is_refused_before_anything_runs(project, fault, words):
     line = complaint(project, study)
     assert [word for word in words if word not in line] == []
     assert not (project / "results").exists()
-
-
-def small_study(dataset: str, **source: Any) -> dict[str, Any]:
-    """One dataset, one seed, one epoch."""
-    plan = deepcopy(SMOKE["datasets"]["sim-gestures"]) | {"source": source}
-    recipe = SMOKE["float_training"] | {"epochs": 1, "warmup_epochs": 0}
-    return SMOKE | {"datasets": {dataset: plan}, "seeds": [0], "float_training": recipe}
 
 
 def test_more_recordings_than_the_material_gives(project):
@@ -748,7 +645,7 @@ def test_a_job_prints_what_it_said_last(jobs, tmp_path, capsys):
 
 
 def test_the_study_of_recordings_is_valid():
-    assert [cell.name for cell in parse_study(NMNIST).cells] == [
+    assert [cell.name for cell in parse_study(NMNIST).rows] == [
         "float",
         "float-tuned",
         "uniform-2",
@@ -765,11 +662,21 @@ def test_the_study_of_recordings_is_valid():
     reason="N-MNIST recordings are not beside the repository: training on them is not checked",
 )
 def test_a_network_learns_real_recordings(project):
-    study = deepcopy(NMNIST) | {"seeds": [0], "schemes": {"uniform": [4]}, "searches": {}}
+    """40 of each digit, in eight epochs: a tenth of what the study takes."""
+    study = deepcopy(NMNIST) | {"kernels": "portable", "seeds": [0], "schemes": {"uniform": [4]}}
     del study["candidates"]
-    study["datasets"]["nmnist"]["source"]["folder"] = str(REAL.resolve())
+    study["searches"] = {}
+    plan = study["datasets"]["nmnist"]
+    plan["source"] = {"folder": "digits", "validation": 10}
+    plan["framing"]["steps"] = 4
+    plan["network"]["width"] = 32
+    study["float_training"] |= {"epochs": 8, "warmup_epochs": 1}
     study["qat"] |= {"epochs": 1}
+    (project / "digits").mkdir()
+    for part, count in (("Train", 40), ("Test", 100)):  # of the test all there are
+        (project / f"digits/{part}.zip").write_bytes(real_digits(part, count))
     output_of(project, "--cores", "1", "--configfile", write_study(project, study))
     table = pd.read_csv(project / "results/nmnist/tables/results.csv").set_index("cell")
-    # 100 test recordings: two standard errors are 7 points
-    assert table.loc["float", "accuracy"] > 85
+    # Guesses are right 10 times in 100, with a standard error of 3, and it was 56 and 69 times
+    # with two seeds: 40 lies ten of these errors above the one, and three of 5 below the others.
+    assert table.loc["float", "accuracy"] > 40

@@ -7,7 +7,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
-from test_cli import hetspike, write_frames, write_trained
+from projects import hetspike
+from trained_files import write_frames, write_trained
 
 import hetspike as package
 from hetspike.errors import UserError

@@ -1,16 +1,21 @@
-"""Spiking transformers on heterogeneous uniform and power-of-two weights: what users call.
+"""The Python interface of hetspike: spiking transformers with uniform and power-of-two weights.
 
-    Samples, Recipe, fit        recordings, a training schedule, the training
-    Choice, choose, quantize    a scheme and bits, one for each layer under a budget, QAT's network
-    pack, unpack, load, run     a file to ship: written, read into a module, run on integers
-    measure                     what every operation stores and costs
-    effective_bits, model_bits  sizes of what `measure` found
-    logits_of, accuracy         answers of a network, and how many of them are right
-    quantizable_layers          the layers of a network that a search can choose for
-    UserError                   what all of these raise for bad input: one line, a ValueError
+    Samples                     framed recordings with their labels
+    Recipe, fit                 a training schedule, and the training
+    Choice                      a scheme and bits for one layer
+    choose                      a search of a choice for every layer, within a budget of bits
+    quantize                    a copy of a network with quantizers, ready for QAT
+    pack, unpack, load          write a network to a file; read a file into a module
+    run                         run a packed file on integers
+    measure                     what every operation stores and costs, as a table
+    effective_bits, model_bits  mean bits, computed from that table
+    logits_of, accuracy         logits of a network, and the fraction of right predictions
+    quantizable_layers          the layers of a network that can be quantized
+    UserError                   the exception for bad input: a ValueError whose message is one line
 
-docs/YOUR_MODEL.md shows them on a network that is not ours. A name is imported at its first use
-[PEP 562]: the workflow starts many small processes, and most of them never need torch.
+docs/YOUR_MODEL.md uses these functions on a network from another library. A name is imported when
+it is first used [PEP 562], because the workflow starts many small processes and most of them do
+not need torch.
 """
 
 from importlib import import_module
@@ -65,7 +70,7 @@ __all__ = list(_HOMES)
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        # as installed: pyproject.toml is the one place that says it
+        # read from the installed package: only pyproject.toml states the version
         return import_module("importlib.metadata").version("hetspike")
     if name not in _HOMES:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

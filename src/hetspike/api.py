@@ -1,7 +1,7 @@
-"""Functions for a user's own spiking network: what the workflow of a study does, without files.
+"""The steps of a study as functions for a user's own spiking network.
 
-Networks take frames [T, B, C, H, W] and return logits [B, classes]. The functions here reset
-neurons that keep a state before every batch; `hetspike.fit` takes networks that reset their own.
+Networks take frames [T, B, C, H, W] and return logits [B, classes]. The functions here reset the
+neurons before every batch. `hetspike.fit` does not: its networks must reset their own neurons.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,11 +26,11 @@ from hetspike.search import SEARCHES, load
 from hetspike.search.space import Space
 from hetspike.settings import SearchSettings, SensitivitySettings
 
-# as in the study: the paper's two schemes, and what its searches by gradients look at
+# as in the default study: the paper's two schemes, and the settings of fisher and sensitivity
 CANDIDATES: Mapping[str, Iterable[int]] = {"uniform": (2, 3, 4, 6, 8), "pot": (3, 4, 5)}
 GRADIENTS = SensitivitySettings(recordings=384, batch_size=16)
 BOUNDARY_LAYERS = ("searched", "8-bit", "float")
-SETTINGS = {type(each): each for each in (SearchSettings(), GRADIENTS)}
+DEFAULT_SETTINGS = {type(settings): settings for settings in (SearchSettings(), GRADIENTS)}
 
 
 def choose(
@@ -44,20 +44,23 @@ def choose(
     boundary_layers: Literal["searched", "8-bit", "float"] = "searched",
     seed: int = 0,
 ) -> dict[str, Choice]:
-    """Search a scheme and bits for every layer of a trained float model, under a budget.
+    """Search a scheme and bits for every layer of a trained float model, within a budget.
 
-    budget           mean stored bits a quantized weight, at most
-    candidates       what a layer may take, scheme -> widths in bits
-    method           a name of `search.SEARCHES`
-    settings         of that search, its class there; needed for dnas, which trains
-    boundary_layers  whether the layers that run first and last are searched, at 8 bits, or in float
+    budget           the largest mean number of stored bits per quantized weight
+    candidates       scheme -> widths in bits that a layer may have
+    method           a name in `search.SEARCHES`
+    settings         an object of the settings class that `search.SEARCHES` names for the method;
+                     only dnas, which trains, has no default
+    boundary_layers  how the layers that run first and last are stored: "searched" like the others,
+                     "8-bit" or "float"
 
-    Raises UserError for an unknown method or scheme, settings that are not the method's, a budget
-    that the candidates cannot keep, and a network or recordings that `contract` refuses.
+    Raises UserError for an unknown method or scheme, for settings of another method, for a budget
+    that no assignment of the candidates keeps, and for a network or recordings that do not keep to
+    `inspection.contract`.
     """
     if method not in SEARCHES:
         raise UserError(f"unknown method '{method}': use one of {', '.join(SEARCHES)}")
-    settings = settings or SETTINGS.get(SEARCHES[method])
+    settings = settings or DEFAULT_SETTINGS.get(SEARCHES[method])
     if not isinstance(settings, SEARCHES[method]):
         raise UserError(
             f"method '{method}' needs settings of its own: give a "
@@ -78,28 +81,29 @@ def choose(
 
 
 def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.DataFrame:
-    """Measure what every operation of a network stores and costs, a row each, on recordings.
+    """Measure what every operation of a network stores and costs on recordings, one row each.
 
-    model       as `hetspike.unpack` leaves it; quantizers are frozen, batch norms that remain count
-                as float numbers, in the row `other`
-    assignment  what the layers are stored as; layers that are not named are float, and so are all
-                weights outside of `nn.Conv1d`, `nn.Conv2d` and `nn.Linear`
+    model       a network as `hetspike.unpack` returns it. Quantizers are replaced by the weights
+                that they compute. Batch norms that are left count as float numbers, in row `other`
+    assignment  how the layers are stored. Layers without an entry are in float, and so are all
+                weights outside `nn.Conv1d`, `nn.Conv2d` and `nn.Linear`
 
-    Layers stand in the order of execution. An operation that is not counted, a softmax for example,
-    has a row of kind `uncounted` and no known energy (NaN), and a warning names it, as
-    one does a layer that never ran.
+    Layers are in the order of execution. An operation that is not counted, for example a softmax,
+    has a row of the kind `uncounted` whose energy is NaN, and a warning names it. A warning also
+    names a layer that never ran.
 
-    Columns: those of `cost.operations.Operation`, counted for a recording; stored_bits, of weights,
-    scales and biases together; and a column for each of `cost.energy.ENERGY_VIEWS`, picojoules a
-    recording (bits_linear: bits). `cost.sizes.effective_bits` and its neighbours take the table.
+    Columns: the fields of `cost.operations.Operation`, per recording; stored_bits, of weights,
+    scales and biases together; and one column for each view in `cost.energy.ENERGY_VIEWS`, in
+    picojoules per recording (bits_linear: in bits). The functions of `cost.sizes`, such as
+    `effective_bits`, take this table.
 
-    Raises UserError when the assignment names a layer that the model does not have, and for a
-    network or recordings that `contract` refuses.
+    Raises UserError if the assignment names a layer that the model does not have, and for a
+    network or recordings that do not keep to `inspection.contract`.
     """
     check_weights(model)
     layers = quantizable_layers(model)
-    if strange := [name for name in assignment if name not in layers]:
-        raise UserError(f"assignment names layer '{strange[0]}': the model has {', '.join(layers)}")
+    if unknown := [name for name in assignment if name not in layers]:
+        raise UserError(f"assignment names layer '{unknown[0]}': the model has {', '.join(layers)}")
     model = _at_rest(model).to(device_of(samples))
     check(model, samples, labelled=False)
     _, operations = predict_and_count(model, samples, assignment)
@@ -108,13 +112,13 @@ def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.Da
 
 
 def run(data: bytes, frames: Tensor) -> tuple[Tensor, list[Count]]:
-    """Run a packed network on integers: classes [R], and the operations of a recording.
+    """Run a packed network on integers; return classes [R] and the operations per recording.
 
-    data    content of the file, from `hetspike.pack` or the command line
+    data    content of a file that `hetspike.pack` or the command line wrote
     frames  event counts [R, T, C, H, W]
 
-    Raises UserError where the file is damaged, not a Spikformer of ours, or has layers in float,
-    and where the frames are no event counts.
+    Raises UserError if the file is damaged, if its network is not one of `hetspike.networks` that
+    runs on integers, if it has layers in float, and if the frames are not event counts.
     """
     engine = Engine(read(data))
     check_counts(frames, engine.model)
@@ -122,7 +126,7 @@ def run(data: bytes, frames: Tensor) -> tuple[Tensor, list[Count]]:
 
 
 def check_counts(frames: Tensor, model: nn.Module) -> None:
-    """Raise UserError unless frames are event counts [R, T, C, H, W], C as the model takes."""
+    """Raise UserError unless frames are event counts [R, T, C, H, W], with the model's C."""
     channels = next(iter(quantizable_layers(model).values())).weight.shape[1]
     if frames.dim() != 5 or frames.shape[2] != channels or not frames.numel():
         raise UserError(
@@ -135,7 +139,7 @@ def check_counts(frames: Tensor, model: nn.Module) -> None:
 
 
 def _at_rest(model: nn.Module) -> nn.Module:
-    """Copy a model with plain weights; its neurons are reset before every batch."""
+    """Copy a model with plain weights; the copy resets its neurons before every batch."""
     copied = freeze(model)
     copied.register_forward_pre_hook(lambda module, _: functional.reset_net(module))
     return copied

@@ -1,6 +1,6 @@
-"""Atomic writes, and checks that a file is as it was written.
+"""Atomic writes, and checks that a file has not changed since it was written.
 
-Beside a sealed file lies its SHA-256, as `<name>.sha256` in the form that `sha256sum -c` takes.
+A sealed file has its SHA-256 beside it, in `<name>.sha256`, which `sha256sum -c` can read.
 """
 
 import hashlib
@@ -11,13 +11,16 @@ from pathlib import Path
 
 from hetspike.errors import UserError
 
-ENDING = 2**23  # bytes; the directory of 60,000 members takes half of them
+ENDING = 2**23  # bytes; twice the zip directory of 60,000 members
 REMEDY = "delete it and run the same snakemake command again"
 
 
 @contextmanager
 def beside(path: str | Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to, and rename it to `path` once all is written."""
+    """Yield a temporary path in the same folder, and rename it to `path` when the block ends.
+
+    An error in the block removes the temporary file and leaves `path` as it was.
+    """
     part = Path(path).with_name(f".part-{Path(path).name}")
     try:
         yield part
@@ -28,9 +31,9 @@ def beside(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def sealed(path: str | Path) -> Iterator[Path]:
-    """Do the same for a file that `check` and `intact` can verify afterwards.
+    """Write a file as `beside` does, and its SHA-256, for `check` and `intact`.
 
-    The seal takes its name first: no file is ever without its own.
+    The SHA-256 is renamed first, so that a file never exists without its own SHA-256.
     """
     with beside(path) as part:
         yield part
@@ -44,10 +47,10 @@ def seal_of(path: str | Path) -> Path:
 
 
 def ending(path: Path) -> str:
-    """Identify an archive quickly, by its size and its last bytes.
+    """Return the size of an archive and the SHA-256 of its last bytes, which identify it quickly.
 
-    These hold checksums of all that is in it: in a zip archive the directory, in a gzip file eight
-    bytes.
+    The last bytes contain checksums of the whole content: the directory of a zip archive, or the
+    last eight bytes of a gzip file.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -57,18 +60,18 @@ def ending(path: Path) -> str:
 
 def remove(path: str | Path) -> None:
     """Remove a sealed file and its seal."""
-    for each in (Path(path), seal_of(path)):
-        each.unlink(missing_ok=True)
+    Path(path).unlink(missing_ok=True)
+    seal_of(path).unlink(missing_ok=True)
 
 
 def check(path: str | Path, remedy: str = REMEDY) -> None:
-    """Raise UserError unless a file is as `sealed` wrote it; read it in parts."""
+    """Raise UserError unless a file is as `sealed` wrote it. The file is read in parts."""
     with _reading(path, remedy):
         _compare(path, _sum_of(path), remedy)
 
 
 def intact(path: str | Path, remedy: str = REMEDY) -> bytes:
-    """Return the content of a file. Raises UserError unless it is as `sealed` wrote it."""
+    """Return the content of a file. Raises UserError unless the file is as `sealed` wrote it."""
     with _reading(path, remedy):
         content = Path(path).read_bytes()
         _compare(path, hashlib.sha256(content).hexdigest(), remedy)
@@ -80,22 +83,22 @@ def _sum_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _seal(path: str | Path, found: str) -> bytes:
-    return f"{found}  {Path(path).name}\n".encode()
+def _seal(path: str | Path, sha256: str) -> bytes:
+    return f"{sha256}  {Path(path).name}\n".encode()
 
 
-def _compare(path: str | Path, found: str, remedy: str) -> None:
+def _compare(path: str | Path, sha256: str, remedy: str) -> None:
     seal = seal_of(path)
     if not seal.is_file():
         raise UserError(f"{path} has no SHA-256 beside it ({seal.name}): {remedy}")
-    if seal.read_bytes() != _seal(path, found):
+    if seal.read_bytes() != _seal(path, sha256):
         raise UserError(f"{path} is damaged (its SHA-256 is not the one beside it): {remedy}")
 
 
 @contextmanager
 def _reading(path: str | Path, remedy: str) -> Iterator[None]:
     try:
-        if not Path(path).is_file():  # a pipe would be waited for
+        if not Path(path).is_file():  # reading a pipe would wait for its writer
             problem = "is no file" if os.path.lexists(path) else "is missing"
             raise UserError(f"{path} {problem}: {remedy}")
         yield

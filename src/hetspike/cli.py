@@ -1,4 +1,4 @@
-"""The command line: pack a trained network, look into the file, run it on integers."""
+"""The command line: pack a trained network, inspect the packed file, run it on integers."""
 
 import argparse
 import errno
@@ -40,38 +40,38 @@ NPY_HEADERS = {
     (2, 0): np.lib.format.read_array_header_2_0,
 }
 UNKNOWN_TO_TORCH = {"b1": np.uint8, "u2": np.int32, "u4": np.int64, "u8": np.float64}
-LARGEST_FRAMES = 2**31  # bytes of an array; a dataset's test split takes a fraction of that
+LARGEST_FRAMES = 2**31  # bytes of an array, far more than the test split of any stand-in
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; a user's mistake ends it with one line on stderr and exit code 1."""
+    """Run one command. A user's mistake ends it with one line on stderr and exit code 1."""
     parser = argparse.ArgumentParser(prog="hetspike", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("pack", help="a trained network as a file to ship")
+    command = commands.add_parser("pack", help="write a trained network to a packed file")
     command.add_argument("network", type=Path, help="results/<study>/networks/.../*.safetensors")
     command.add_argument("out", type=Path, help="the packed file to write")
     command.add_argument(
         "--frames",
         type=Path,
         required=True,
-        help=f"on which both must agree: npz with {FRAMES}, or a study's zip",
+        help=f"recordings to fold and check the network on: npz with {FRAMES}, or a study's zip",
     )
     command.set_defaults(do=lambda given: _pack(given.network, given.out, given.frames))
 
-    command = commands.add_parser("inspect", help="what a packed file says and holds")
+    command = commands.add_parser("inspect", help="print the header and the sizes of a packed file")
     command.add_argument("file", type=Path)
     command.set_defaults(do=lambda given: _inspect(given.file))
 
-    command = commands.add_parser("run", help="a packed Spikformer on integers")
+    command = commands.add_parser("run", help="run a packed Spikformer on integers")
     command.add_argument("file", type=Path)
     command.add_argument("frames", type=Path, help=f"npz with {FRAMES}, or a study's zip")
     command.set_defaults(do=lambda given: _run(given.file, given.frames))
 
     given = parser.parse_args(arguments)
-    # no GPU is nothing to warn of
+    # it warns where there is no GPU, and none is needed
     logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # file names are bytes, a terminal's words are not
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name may not be valid text
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         given.do(given)
@@ -80,9 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(" ".join(f"hetspike: {error}".splitlines()))
     except MemoryError:
         sys.exit("hetspike: there is not enough memory: give fewer or smaller recordings")
-    except OSError as error:  # of what is printed; files have their own
+    except OSError as error:  # printing failed: errors of files are UserErrors
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # who reads may have seen enough, as `head` does
+        # a reader of the output, for example `head`, may end early
         sys.exit(1 if isinstance(error, BrokenPipeError) else f"hetspike: {error.strerror}")
 
 
@@ -141,15 +141,16 @@ def _run(file: Path, frames: Path) -> None:
 
 
 def agreement(packed: Packed) -> str:
-    """Say on how many example recordings the file answers as the trained network."""
+    """Return a line with the number of example recordings that both networks classify alike."""
     same, recordings = packed.header.agreement
     return f"agrees with the trained network on {same} of {recordings} example recordings"
 
 
 def stored(packed: Packed) -> pd.DataFrame:
-    """List what a file stores, a row per quantized layer and per other tensor.
+    """Return a table of what a file stores: one row per quantized layer and per other tensor.
 
-    numbers are scales and biases, number_bits each; bytes are those of the row's tensors.
+    numbers  how many scales and biases, of number_bits each
+    bytes    of all tensors of the row
     """
     rows = []
     for name, layer in packed.layers.items():
@@ -165,8 +166,8 @@ def stored(packed: Packed) -> pd.DataFrame:
 
 
 def _read_frames(path: Path) -> tuple[Tensor, Tensor | None]:
-    """Read frames as they are stored, and labels [R] if there are any."""
-    if path.suffix == ".zip":  # a study's own
+    """Read frames [R, T, C, H, W] in their stored type, and labels [R] or None."""
+    if path.suffix == ".zip":  # frames of a study
         with _reading(path) as file:
             stored = StoredFrames(file, str(path))
         with during(str(path)):
@@ -188,7 +189,7 @@ def _read_frames(path: Path) -> tuple[Tensor, Tensor | None]:
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> Tensor:
-    """Read an array of an npz in a type that torch computes with; its size is checked first."""
+    """Read an array of an npz in a type that torch has. Its size is checked before it is read."""
     with archive.open(f"{name}.npy") as member:
         shape, _, dtype = NPY_HEADERS[np.lib.format.read_magic(member)](member)
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
@@ -207,13 +208,13 @@ def check_size(name: str, shape: Sequence[int], dtype: np.dtype) -> None:
 
 
 def _at_once(name: str, flags: int) -> int:
-    """Open a file without waiting for a writer, where it is a pipe."""
+    """Open a file; do not wait for a writer if the file is a pipe."""
     return os.open(name, flags | os.O_NONBLOCK)
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[IO[bytes]]:
-    """Open a regular file; pipes and devices may have no end."""
+    """Open a regular file. Pipes and devices are refused, since they may have no end."""
     try:
         with open(path, "rb", opener=_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

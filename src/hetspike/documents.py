@@ -1,9 +1,12 @@
-"""A strict reader of YAML and JSON configurations, which never runs code in them.
+"""A strict reader of YAML and JSON configurations. It never runs code that a file contains.
 
-YAML is read by the core schema of its version 1.2, and `<<` as in 1.1: 010 is ten, and `yes`, 1:30
-and dates are texts. Refused, beside what is neither: a key that stands twice, since the first one
-would go unheard; a key that is no text, or one by which Snakemake runs a template; what is larger,
-or grows larger by its aliases, than any configuration.
+YAML is read with the core schema of YAML 1.2, plus the merge key `<<` of YAML 1.1: 010 is ten, and
+`yes`, 1:30 and dates are texts. The reader refuses
+
+    text that is neither YAML nor JSON
+    a key that occurs twice in one mapping, since the first value would be ignored
+    a key that is not a text, and a key by which Snakemake would run a template
+    a file that is too large, or that its aliases expand to too many values
 """
 
 import json
@@ -18,17 +21,17 @@ import yaml
 from hetspike.errors import UserError, shortened
 
 MOST_BYTES = 2**16  # four times the largest file here
-MOST_NODES = 2**15  # keys and values, each as often as aliases repeat it
+MOST_NODES = 2**15  # keys and values; a value that aliases repeat counts each time
 DEEPEST = 30  # mappings and lists inside each other
-ACTED_ON = ("__use_yte__", "pathvars")  # by Snakemake, before a study is checked
+ACTED_ON = ("__use_yte__", "pathvars")  # keys that Snakemake uses before a study is checked
 
 
 class Reader(yaml.SafeLoader):
-    """PyYAML's safe loader with the core schema and its types alone."""
+    """PyYAML's safe loader, restricted to the types of the core schema."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.sizes: dict[yaml.Node, int] = {}  # of nodes that are complete, with all they hold
+        self.sizes: dict[yaml.Node, int] = {}  # complete node -> number of nodes in it and below
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         node = super().compose_node(parent, index)
@@ -46,7 +49,7 @@ class Reader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 raise _mistake("a key that is no text", key)
         if twice := repeated([key.value for key, _ in node.value]):
-            raise _mistake(f"key '{shortened(twice)}' stands twice", node)
+            raise _mistake(f"key '{shortened(twice)}' occurs twice", node)
         return node
 
     def construct_integer(self, node: yaml.ScalarNode) -> int:
@@ -86,15 +89,15 @@ def read(path: str | Path) -> Any:
     """Read a file. Raises UserError with one line that names the file."""
     source = shortened(str(path), 100)
     try:
-        # a pipe would keep its reader waiting, /dev/zero busy
-        there, data = Path(path).is_file(), b""
-        if there:
+        # a pipe may never end, and /dev/zero does not
+        is_file, data = Path(path).is_file(), b""
+        if is_file:
             with open(path, "rb") as file:
                 data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{source} cannot be read: {reason}: name another file") from None
-    if not there:
+    if not is_file:
         raise UserError(f"{source} is missing or no file: name a YAML or JSON file")
     if len(data) > MOST_BYTES:
         raise UserError(f"{source} has more than {MOST_BYTES:,} bytes: it is no configuration")
@@ -111,19 +114,19 @@ def parse(text: str, source: str) -> Any:
         try:
             content = json.loads(text, object_pairs_hook=_mapping)
         except json.JSONDecodeError:
-            content = yaml.load(text, Reader)  # a safe loader
+            content = yaml.load(text, Reader)  # Reader is a safe loader
         _check(content)
     except yaml.YAMLError as error:
         raise UserError(f"{source}: {_explain(error)}: correct it") from None
     except RecursionError:
         raise UserError(f"{source}: nested too deeply: it is no configuration") from None
-    except (ValueError, LookupError) as error:  # a value that its tag does not fit, for example
+    except (ValueError, LookupError) as error:  # for example a value that does not fit its tag
         raise UserError(f"{source}: {shortened(str(error), 120)}: correct it") from None
     return content
 
 
 def read_mapping(path: str | Path) -> dict[str, Any]:
-    """Read a file of keys and values. Raises UserError as `read` does, and without keys."""
+    """Read a file of keys and values. Raises UserError as `read` does, and for other content."""
     content = read(path)
     if not isinstance(content, dict):
         raise UserError(f"{shortened(str(path), 100)} has no keys: write `key: value` at its top")
@@ -131,9 +134,9 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
 
 
 def overrides(entries: Sequence[str]) -> dict[str, Any]:
-    """Parse texts `key=value`, each value as it would stand in a file.
+    """Parse texts `key=value`, each value written as in a file.
 
-    Raises UserError for a key that is given twice, and for `{}`, which adds nothing to a mapping.
+    Raises UserError for a key that is given twice, and for the value `{}`, which changes nothing.
 
     >>> overrides(["study=quick", "seeds=[0, 1]"])
     {'study': 'quick', 'seeds': [0, 1]}
@@ -160,14 +163,14 @@ def repeated(keys: list[str]) -> str | None:
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON."""
+    """Make a dictionary of an object of JSON. Raises ValueError for a key that occurs twice."""
     if twice := repeated([key for key, _ in pairs]):
-        raise ValueError(f"key '{shortened(twice)}' stands twice")
+        raise ValueError(f"key '{shortened(twice)}' occurs twice")
     return dict(pairs)
 
 
 def _check(content: Any, depth: int = 0) -> None:
-    if depth > DEEPEST:  # or without end, where an alias stands inside what it names
+    if depth > DEEPEST:  # there is no end where an alias is inside the value that it names
         raise RecursionError
     if isinstance(content, dict):
         for key in content:

@@ -1,16 +1,16 @@
-"""The exception for users: what is wrong, in which file or key, and what to do."""
+"""The exception for users. Its message states what is wrong, in which file or key, and a remedy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class UserError(ValueError):
-    """Bad input: shown as one line without a traceback, and the process exits non-zero."""
+    """Bad input. Programs print one line without a traceback and exit with a non-zero code."""
 
 
 @contextmanager
 def provided_by(extra: str) -> Iterator[None]:
-    """Turn a missing package into a UserError that names the extra which brings it."""
+    """Turn a missing package into a UserError that names the extra which installs the package."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -29,13 +29,13 @@ def during(place: str) -> Iterator[None]:
 
 
 def said(error: BaseException) -> str:
-    """Return the error of another library in one line."""
-    first = (str(error).strip().splitlines() or ["without a word"])[0]
+    """Return the type and the first line of another library's error."""
+    first = (str(error).strip().splitlines() or ["no message"])[0]
     return f"{type(error).__name__}: {first}"
 
 
 def shortened(text: str, most: int = 60) -> str:
-    """What somebody wrote, fit for that line: about so many characters, and all of them printable.
+    """Cut a user's text to about `most` characters and escape those that are not printable.
 
     >>> shortened("two\\nlines"), shortened("abcdefghijkl", 9)
     ('two\\\\nlines', 'abcdef...jkl')

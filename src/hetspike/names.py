@@ -1,21 +1,21 @@
-"""Names of rows and datasets that carry a meaning."""
+"""Names of rows and datasets that the package interprets."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 FLOAT = "float"
-FLOAT_TUNED = "float-tuned"  # trained on as long as quantized cells: the reference of every drop
-DISTILLED = "-kd"  # ends the name of a cell whose QAT learned from the float network as well
-LINEAR = "linear"  # a linear classifier on summed event counts: what the sum alone gives away
+FLOAT_TUNED = "float-tuned"  # float, with the extra epochs of QAT: the reference of every drop
+DISTILLED = "-kd"  # ends the name of a row whose QAT learned from the float network as well
+LINEAR = "linear"  # a linear classifier on summed event counts: how much the sums alone reveal
 
 
 def is_stand_in(dataset: str) -> bool:
-    """Return whether a dataset is a simulated stand-in: only these are named sim-*."""
+    """Return whether a dataset is a simulated stand-in. Only stand-ins are named sim-*."""
     return dataset.startswith("sim-")
 
 
 def protocol_of(source: Mapping[str, Any]) -> str:
-    """Return the protocol of a dataset that has several, else an empty text.
+    """Return the protocol of a dataset that has several protocols, else an empty text.
 
     >>> protocol_of({"protocol": "random", "protocol_seed": 0, "validation": 0.1})
     'random-0'
@@ -37,7 +37,7 @@ def labelled(dataset: str, source: Mapping[str, Any]) -> str:
 
 
 def search_of(row: str, rows: Iterable[str]) -> tuple[str, str]:
-    """Split a row's name into its search and an addition, for searches of other candidates.
+    """Split the name of a search into the shorter search that it starts with and the rest.
 
     >>> search_of("fisher-binary", ["fisher", "fisher-binary"])
     ('fisher', 'binary')

@@ -1,8 +1,8 @@
-"""Settings of single stages: frozen, checked, and without a default that hides a choice.
+"""Settings of single stages: immutable, checked, and without a default that hides a choice.
 
-`hetspike.study.study` combines them into a study and checks names against what exists. Every number
-has bounds, far from any sensible value: a number beyond them is a typing error, or a run that no
-machine would finish.
+`hetspike.study.study` combines them into a study and checks that the names in them exist. Every
+number has bounds, far from any sensible value: a number beyond them is a typing error, or asks for
+a run that no machine would finish.
 """
 
 from abc import abstractmethod
@@ -22,14 +22,14 @@ from pydantic import (
 
 from hetspike.errors import UserError, shortened
 
-SEED_DRAWS = 1000  # draw d of a search under seed s has the seed s + SEED_DRAWS d
+SEED_DRAWS = 1000  # draw d of a search under seed s has the seed s + SEED_DRAWS * d
 # Backward takes about twice the operations of forward [Kaplan 2020, arXiv 2001.08361, section 2.1].
 PASSES_WITH_GRADIENT = 3
-MOST = 200  # characters of problems in one line, if there are several
+MOST = 200  # characters of an error message that lists several problems
 
 
 def no_truth_value(value: Any) -> Any:
-    """Refuse true and false: pydantic would count them as 1 and 0."""
+    """Refuse true and false, which pydantic would take for 1 and 0."""
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is no value for this key")
     return value
@@ -45,7 +45,7 @@ def check_path(path: str) -> str:
 Int = Annotated[int, BeforeValidator(no_truth_value)]  # for items of tuples
 Float = Annotated[float, BeforeValidator(no_truth_value)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Rate = Annotated[float, Field(ge=1e-9, le=10)]  # a smaller one moves no float32
+Rate = Annotated[float, Field(ge=1e-9, le=10)]  # a smaller rate changes no float32
 Temperature = Annotated[Float, Field(ge=1e-3, le=1e3)]  # beyond, a softmax is one-hot or flat
 Epochs = Annotated[int, Field(gt=0, le=10_000)]
 BatchSize = Annotated[int, Field(gt=0, le=4096)]
@@ -56,7 +56,7 @@ Folder = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(che
 
 
 class Settings(BaseModel):
-    """Base of all settings: immutable, and an unknown key is an error."""
+    """Base of all settings. Objects are immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -67,25 +67,25 @@ T = TypeVar("T", bound=Settings)
 
 
 def checked(model: type[T], content: Any, source: str, *keys: str) -> T:
-    """Check content as settings. Raises UserError with one line that names the wrong keys.
+    """Return content as settings. Raises UserError with one line that names the wrong keys.
 
-    source  what the content comes from, a file name for example
-    keys    where in it the content stands
+    source  where the content comes from, for example a file name
+    keys    the keys that lead to the content within the source
     """
     try:
         return model.model_validate(content)
     except ValidationError as error:
         first, *others = _explained(error, keys)
-        told = first
-        while others and len(told) + len(others[0]) < MOST:
-            told = f"{told}; {others.pop(0)}"
+        problems = first
+        while others and len(problems) + len(others[0]) < MOST:
+            problems = f"{problems}; {others.pop(0)}"
         raise UserError(
-            f"{source}: {told}" + (f"; and {len(others)} more" if others else "")
+            f"{source}: {problems}" + (f"; and {len(others)} more" if others else "")
         ) from None
 
 
 def _explained(error: ValidationError, keys: tuple[str | int, ...]) -> Iterator[str]:
-    """A line for each problem; settings inside of settings may have been checked on their own."""
+    """Yield a text for each problem, also for those of settings that are nested in others."""
     for problem in error.errors(include_url=False):
         inner = problem.get("ctx", {}).get("error")
         if isinstance(inner, ValidationError):
@@ -104,14 +104,14 @@ def _explain(problem: Any, keys: tuple[str | int, ...]) -> str:
             return f"key '{key}' is missing: add it"
         case "value_error":
             return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
-        case "too_short" | "too_long":  # says how many there are
+        case "too_short" | "too_long":  # pydantic's message has the number of values already
             return f"key '{key}': {problem['msg']}"
         case _:
             return f"key '{key}': {problem['msg']}, not {_shown(problem['input'])}"
 
 
 def _shown(value: Any) -> str:
-    """A value in a few characters; of one that holds others, how many: aliases may repeat them."""
+    """Show a value in a few characters; of a list or mapping, which may be long, its length."""
     if isinstance(value, dict | list | tuple):
         return f"{len(value)} {'keys' if isinstance(value, dict) else 'values'}"
     text = shortened(str(value), 40)
@@ -119,31 +119,31 @@ def _shown(value: Any) -> str:
 
 
 class Framing(Settings):
-    """The framing of events into [T, 2, H, W]."""
+    """How events become frames [T, 2, H, W]."""
 
-    steps: Annotated[int, Field(gt=0, le=1000)] = Field(description="T, frames a recording")
+    steps: Annotated[int, Field(gt=0, le=1000)] = Field(description="T, time steps of a recording")
     slice_by: Literal["count", "time"] = Field(
-        description="equal event count or equal duration per frame"
+        description="steps of equal event count or of equal duration"
     )
 
 
 class NetworkSettings(Settings):
-    """Base of the settings of every architecture; `hetspike.networks` names them all."""
+    """Base of the settings of every architecture; `hetspike.networks.NETWORKS` lists them."""
 
     architecture: str
 
     @property
     @abstractmethod
     def weights(self) -> int:
-        """Return about how many weights the network has."""
+        """Return the approximate number of weights of the network."""
 
     @abstractmethod
     def largest(self, height: int, width: int) -> int:
-        """Return how many values its largest tensor has for one frame [C, height, width]."""
+        """Return the number of values of the largest tensor for one frame [C, height, width]."""
 
 
 class SpikformerSettings(NetworkSettings):
-    """The Spikformer's size; the paper's is width 256, depth 2, heads 16, four pools."""
+    """The size of a Spikformer. The paper's has width 256, depth 2, 16 heads and four pools."""
 
     architecture: Literal["spikformer"]
     width: Annotated[int, Field(gt=0, le=4096, multiple_of=8)] = Field(
@@ -154,7 +154,7 @@ class SpikformerSettings(NetworkSettings):
         description="attention heads; divides the width"
     )
     mlp_ratio: Annotated[int, Field(gt=0, le=64)] = Field(
-        description="hidden width of the MLP over D"
+        description="hidden width of the MLP, as a multiple of D"
     )
     pools: tuple[bool, bool, bool, bool] = Field(
         description="which stages of the patch splitting end in a max-pool; each halves H and W"
@@ -168,11 +168,13 @@ class SpikformerSettings(NetworkSettings):
 
     @property
     def weights(self) -> int:
-        """Return the weights of its blocks and its last two convolutions: nearly all of them."""
+        """Return the weights of the blocks and the last two convolutions: nearly all there are."""
         return self.width**2 * (self.depth * (4 + 2 * self.mlp_ratio) + 9 + 5)
 
     def largest(self, height: int, width: int) -> int:
-        """Return the size of its largest tensor for one frame: a stage's output or an attention.
+        """Return the number of values of its largest tensor for one frame [2, height, width].
+
+        It is the output of a stage, the hidden layer of an MLP, or an attention matrix.
 
         >>> def size(pool):
         ...     rest = {"width": 64, "depth": 1, "heads": 4, "mlp_ratio": 4, "pools": [pool] * 4}
@@ -185,51 +187,55 @@ class SpikformerSettings(NetworkSettings):
         sizes = []
         for stage, pool in enumerate(self.pools):
             sizes.append(height * width * self.width >> (3 - stage))
-            if pool:  # rounded up
+            if pool:  # halves both sides, rounded up
                 height, width = (height + 1) // 2, (width + 1) // 2
         tokens = height * width
         return max(*sizes, tokens * self.width * self.mlp_ratio, self.heads * tokens**2)
 
 
 class Augmentation(Settings):
-    """How far a recording may change and keep its label."""
+    """The largest changes of a recording in training; its label stays the same."""
 
     mirror: Annotated[float, Field(ge=0, le=1)] = Field(
-        description="how often left and right change places; 0 where labels tell them apart"
+        description="probability of a mirrored recording; 0 where labels depend on left and right"
     )
     shear: Annotated[float, Field(ge=0, le=10)] = Field(
-        description="most, pixels along x a pixel of y"
+        description="largest shear: pixels along x per pixel along y"
     )
-    shift: Pixels = Field(description="most, pixels along x or along y")
-    turn: Annotated[float, Field(ge=0, le=180)] = Field(description="most, degrees")
-    cut: Pixels = Field(description="largest side of the square, pixels")
+    shift: Pixels = Field(description="largest shift along x or along y, in pixels")
+    turn: Annotated[float, Field(ge=0, le=180)] = Field(description="largest rotation, in degrees")
+    cut: Pixels = Field(description="largest side of the square that is cut out, in pixels")
 
 
 class Mixup(Settings):
-    """Batches mixed with themselves in another order, labels likewise."""
+    """Mixup: a batch is mixed with itself in reverse order, and its labels likewise."""
 
     alpha: Annotated[float, Field(ge=0.01, le=100)] = Field(
-        description="of the Beta distribution that a batch's share is drawn from"
+        description="parameter of the Beta distribution of the mixing weight"
     )
     probability: Annotated[float, Field(gt=0, le=1)] = Field(
-        description="how often a batch is mixed"
+        description="probability that a batch is mixed"
     )
-    epochs: Epochs = Field(description="from the first on; none is mixed afterwards")
+    epochs: Epochs = Field(description="number of epochs with mixup, from the first epoch on")
 
 
 class Schedule(Settings):
     """The schedule of a training: AdamW, linear warm-up, cosine decay, label smoothing."""
 
     epochs: Epochs
-    warmup_epochs: Annotated[float, Field(ge=0)] = Field(description="part of `epochs`")
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(
+        description="the first of `epochs`, in which the rate rises"
+    )
     cooldown_epochs: Annotated[int, Field(ge=0)] = Field(
-        0, description="part of `epochs`: the last ones, all at the final rate"
+        0, description="the last of `epochs`, at the final rate"
     )
     batch_size: BatchSize
     learning_rate: Rate = Field(description="at the end of the warm-up")
-    final_learning_rate: Rate = Field(description="at the start of the warm-up and at the end")
+    final_learning_rate: Rate = Field(
+        description="at the start of the warm-up and at the end of the training"
+    )
     weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(
-        description="on weights alone; never on biases, norms and quantizer scales"
+        description="of weights only, not of biases, norms and quantizer scales"
     )
     label_smoothing: Fraction
 
@@ -243,7 +249,7 @@ class Schedule(Settings):
         return self
 
     def passes(self, train: int, validation: int) -> int:
-        """Return the passes of one training: an epoch trains, then validates."""
+        """Return the passes of one training; every epoch ends with a validation."""
         return self.epochs * (PASSES_WITH_GRADIENT * train + validation)
 
 
@@ -252,7 +258,7 @@ class Recipe(Schedule):
 
     mixup: Mixup | None = None
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the products in training; whatever it is, the test is in float32"
+        "float32", description="of the products in training; the test is always in float32"
     )
 
     @model_validator(mode="after")
@@ -263,42 +269,44 @@ class Recipe(Schedule):
 
 
 class Distillation(Settings):
-    """Learning from the float network's answers as well as from the labels."""
+    """Distillation: the loss compares with the logits of the float network as well as labels."""
 
     share: Annotated[float, Field(gt=0, le=1)] = Field(
-        description="of the loss that compares with the float network"
+        description="weight of the comparison with the float network in the loss"
     )
-    temperature: Temperature = Field(description="by which both networks' logits are divided")
+    temperature: Temperature = Field(description="divides the logits of both networks")
 
 
 class SearchSettings(Settings):
-    """Base of the settings of every search; of those that take none as it is."""
+    """Base of the settings of every search; a search without settings takes this class itself."""
 
     def passes(self, train: int) -> int:
-        """Return the passes of one search on so many training recordings."""
+        """Return the passes of one search on this number of training recordings."""
         return 0
 
 
 class SensitivitySettings(SearchSettings):
-    """Second-order rise of the loss from gradients of training recordings."""
+    """Settings of searches that use gradients of training recordings: sensitivity and fisher."""
 
-    recordings: Count = Field(description="whose gradients are taken, or as many as there are")
-    batch_size: BatchSize = Field(description="recordings to a gradient; 1 is exact and slow")
+    recordings: Count = Field(
+        description="recordings whose gradients are taken; all, where there are fewer"
+    )
+    batch_size: BatchSize = Field(description="recordings per gradient; 1 is exact and slow")
 
     def passes(self, train: int) -> int:
         return PASSES_WITH_GRADIENT * min(self.recordings, train)
 
 
 class DnasSettings(SearchSettings):
-    """Differentiable search with Gumbel-softmax; `recipe` trains the mixed weights."""
+    """Settings of dnas, the differentiable search with Gumbel-softmax."""
 
-    recipe: Schedule
-    logit_learning_rate: Rate = Field(description="Adam's, for the logits of the candidates")
+    recipe: Schedule = Field(description="training of the weights during the search")
+    logit_learning_rate: Rate = Field(description="of Adam, for the logits of the candidates")
     temperature: tuple[Temperature, Temperature] = Field(
-        description="of the softmax, first and last epoch"
+        description="of the Gumbel-softmax in the first and in the last epoch"
     )
     penalty: Annotated[float, Field(gt=0, le=1e6)] = Field(
-        description="rho of the augmented Lagrangian on the budget, loss / bit^2"
+        description="rho of the augmented Lagrangian for the budget, in loss per squared bit"
     )
 
     @model_validator(mode="after")

@@ -1,8 +1,9 @@
-"""Makes Snakemake read configurations and profiles as data, where its own readers run Python.
+"""A plugin that makes Snakemake read configurations and profiles as data.
 
-Snakemake reads what `--configfile` names, and profiles, before the Snakefile, by a template engine
-(YTE). It imports every installed package whose name begins like this one's before it looks at its
-command line: so these readers stand in for its own, whatever is given there. Nothing is reported.
+Before the Snakefile, Snakemake reads the files of `--configfile` and of profiles with a template
+engine (YTE) that can run Python code. It also imports every installed package whose name begins
+with `snakemake_report_plugin_`, before it reads its command line. So this package is imported in
+time to replace the readers. It does not report anything.
 """
 
 import sys
@@ -22,7 +23,7 @@ __all__ = ["Reporter"]
 
 
 def load_configfile(path: str | Path, filetype: str = "Config") -> Any:
-    """For `--configfile` and the directive `configfile:`."""
+    """Read a file of `--configfile` or of the directive `configfile:`."""
     try:
         return read_mapping(path)
     except UserError as error:
@@ -30,7 +31,7 @@ def load_configfile(path: str | Path, filetype: str = "Config") -> Any:
 
 
 def parse_config(entries: Sequence[str] | None) -> dict[str, Any]:
-    """For `--config`."""
+    """Read the entries of `--config`."""
     try:
         return overrides(entries or ())
     except UserError as error:
@@ -38,7 +39,7 @@ def parse_config(entries: Sequence[str] | None) -> dict[str, Any]:
 
 
 def process_yaml(document: IO[str] | str, *_: Any, **__: Any) -> Any:
-    """For profiles, and wherever else Snakemake expects a template."""
+    """Read a profile, or any other document that Snakemake would read as a template."""
     try:
         return parse(document, "YAML") if isinstance(document, str) else read(document.name)
     except UserError as error:

@@ -105,12 +105,12 @@ DATASETS = list(STUDY.datasets)
 # import would cost every job two seconds.
 GPU = STUDY.device == "gpu-if-present" and any(map(shutil.which, ["nvidia-smi", "rocm-smi"]))
 LABELS = {name: labelled(name, plan.source) for name, plan in STUDY.datasets.items()}
-CELLS = {cell.name: cell for cell in STUDY.cells}
-SEARCHED = [cell.name for cell in STUDY.cells if cell.searched and not cell.distilled]
+ROWS = {row.name: row for row in STUDY.rows}
+SEARCHED = [row.name for row in STUDY.rows if row.searched and not row.distilled]
 TABLES = [
     name
     for name in present.MODULES
-    if name != "ablations" or any(cell.against for cell in STUDY.cells)
+    if name != "ablations" or any(row.against for row in STUDY.rows)
 ]
 FIGURES = [
     each
@@ -140,7 +140,7 @@ def one_of(names):
 wildcard_constraints:
     dataset=one_of(DATASETS),
     seed=r"\d+",
-    cell=one_of(CELLS),
+    row=one_of(ROWS),
 
 
 @cache
@@ -253,41 +253,41 @@ def frozen_samples(wildcards):
 
 
 def single_choice(wildcards):
-    """(scheme, bits) of a cell that has one for all layers."""
-    cell = CELLS[wildcards.cell]
-    return (cell.method, cell.setting) if cell.method in STUDY.schemes else None
+    """(scheme, bits) of a row that has one for all layers."""
+    row = ROWS[wildcards.row]
+    return (row.method, row.setting) if row.method in STUDY.schemes else None
 
 
 def searched_assignment(wildcards):
-    """The file with the assignment of a cell whose layers were searched."""
-    searched = CELLS[wildcards.cell].plain
+    """The file with the assignment of a row whose layers were searched."""
+    searched = ROWS[wildcards.row].plain
     if searched not in SEARCHED:
         return {}
     return {"search": home(f"searches/{wildcards.dataset}/{wildcards.seed}/{searched}.json")}
 
 
 def search_call(wildcards):
-    """What the search of a cell is called with."""
-    cell = CELLS[wildcards.cell]
-    plan = STUDY.searches[cell.method]
+    """What the search of a row is called with."""
+    row = ROWS[wildcards.row]
+    plan = STUDY.searches[row.method]
     return {
         "name": plan.search,
-        "candidates": STUDY.candidates_of(cell.method),
-        "budget": cell.setting,
-        "draw": cell.draw,
+        "candidates": STUDY.candidates_of(row.method),
+        "budget": row.setting,
+        "draw": row.draw,
         "settings": plan.settings,
     }
 
 
 def distillation_of(wildcards):
-    """How a cell learns from the float network, if it does."""
+    """How a row learns from the float network, if it does."""
     plan = STUDY.distillation
-    return plan.model_dump(exclude={"rows"}) if CELLS[wildcards.cell].distilled else None
+    return plan.model_dump(exclude={"rows"}) if ROWS[wildcards.row].distilled else None
 
 
 def configurations(wildcards):
-    """Cell -> fingerprint of the settings that made its network."""
-    return {name: STUDY.fingerprint(wildcards.dataset, cell) for name, cell in CELLS.items()}
+    """Row -> fingerprint of the settings that made its network."""
+    return {name: STUDY.fingerprint(wildcards.dataset, row) for name, row in ROWS.items()}
 
 
 def rule_edges(wildcards, input):
@@ -307,7 +307,7 @@ def show_estimate():
     if dag is None or any(dag.needrun_jobs()):  # it ended early
         return
     listed = [
-        Job(job.rule.name, *map(job.wildcards_dict.get, ["dataset", "cell"], ["", ""]))
+        Job(job.rule.name, *map(job.wildcards_dict.get, ["dataset", "row"], ["", ""]))
         for job in dag.needrun_jobs(exclude_finished=False)
     ]
     workers = workflow.resource_settings.cores or 1

@@ -5,13 +5,13 @@ rule pack:
     input:
         code=code("workflow/scripts/pack_networks.py"),
         validation=kept("frames/{dataset}/validation.zip"),
-        networks=kept_of_cells(f"{NETWORK}/{{cell}}.safetensors"),
-        selected=kept_of_cells(f"{NETWORK}/selected/{{cell}}.safetensors"),
-        histories=kept_of_cells(f"{NETWORK}/{{cell}}.csv"),
+        networks=kept_of_rows(f"{NETWORK}/{{row}}.safetensors"),
+        selected=kept_of_rows(f"{NETWORK}/selected/{{row}}.safetensors"),
+        histories=kept_of_rows(f"{NETWORK}/{{row}}.csv"),
     output:
-        networks=[RESULTS / f"packed/{{dataset}}/{{seed}}/{cell}.safetensors" for cell in CELLS],
+        networks=[RESULTS / f"packed/{{dataset}}/{{seed}}/{row}.safetensors" for row in ROWS],
         selected=[
-            RESULTS / f"packed/{{dataset}}/{{seed}}/selected/{cell}.safetensors" for cell in CELLS
+            RESULTS / f"packed/{{dataset}}/{{seed}}/selected/{row}.safetensors" for row in ROWS
         ],
     log:
         RESULTS / "logs/pack/{dataset}-{seed}.log",
@@ -40,6 +40,6 @@ rule evaluate:
     conda:
         "../../environment.yml"
     params:
-        cells=list(CELLS),
+        cells=list(ROWS),
     script:
         "../scripts/evaluate_test.py"

@@ -20,18 +20,17 @@ rule tables:
         networks=expand(rules.evaluate.output.networks, dataset=DATASETS, seed=STUDY.seeds),
         events=homes("frames/{dataset}/events.csv", dataset=DATASETS),
         searches=homes(
-            "searches/{dataset}/{seed}/{cell}.json",
+            "searches/{dataset}/{seed}/{row}.json",
             dataset=DATASETS,
             seed=STUDY.seeds,
-            cell=SEARCHED,
+            row=SEARCHED,
         ),
     output:
         tables=[
-            path
-            for path in expand(
-                RESULTS / "tables/{table}.{form}", table=TABLES, form=["csv", "md", "tex"]
-            )
-            if not path.endswith(f"/{present.SUMMARY}.csv")
+            RESULTS / f"tables/{table}.{form}"
+            for table in TABLES
+            for form in ["csv", "md", "tex"]
+            if (table, form) != (present.SUMMARY, "csv")
         ],
         shown=RESULTS / "tables/shown.json",
         layers=RESULTS / "tables/layers.csv",
@@ -46,7 +45,7 @@ rule tables:
         kernels=STUDY.kernels,
         labels=LABELS,
         qat=STUDY.qat,
-        cells=STUDY.cells,
+        cells=STUDY.rows,
         searched=list(product(DATASETS, STUDY.seeds, SEARCHED)),  # as expand orders them
         steps={name: plan.framing.steps for name, plan in STUDY.datasets.items()},
     script:
@@ -59,7 +58,7 @@ rule figures:
         results=RESULTS / "tables/results.csv",
         energy=RESULTS / "tables/energy.csv",
         layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
-        histories=homes(f"{NETWORK}/{{cell}}.csv", dataset=DATASETS, seed=STUDY.seeds, cell=CELLS),
+        histories=homes(f"{NETWORK}/{{row}}.csv", dataset=DATASETS, seed=STUDY.seeds, row=ROWS),
         recordings=homes("events/{dataset}/train.npz", dataset=DATASETS),
     output:
         figures=expand(RESULTS / "figures/{figure}.{form}", figure=FIGURES, form=["png", "pdf"]),
@@ -68,11 +67,11 @@ rule figures:
     conda:
         "../../environment.yml"
     params:
-        cells=STUDY.cells,
+        cells=STUDY.rows,
         labels=LABELS,
         architectures={name: plan.network.architecture for name, plan in STUDY.datasets.items()},
         sources={name: plan.source for name, plan in STUDY.datasets.items()},
-        networks=list(product(DATASETS, STUDY.seeds, CELLS)),  # as expand orders them
+        networks=list(product(DATASETS, STUDY.seeds, ROWS)),  # as expand orders them
     script:
         "../scripts/write_figures.py"
 
@@ -92,9 +91,7 @@ rule report:
         study=STUDY.study,
         edges=rule_edges,
         logs={
-            stage: expand(
-                getattr(rules, stage).log, dataset=DATASETS, seed=STUDY.seeds, cell=CELLS
-            )
+            stage: expand(getattr(rules, stage).log, dataset=DATASETS, seed=STUDY.seeds, row=ROWS)
             for stage in STAGES
         },
     script:

@@ -7,10 +7,10 @@ rule search:
         train=kept("frames/{dataset}/train.zip"),
         float_network=kept(f"{NETWORK}/selected/{FLOAT}.safetensors"),
     output:
-        search=RESULTS / "searches/{dataset}/{seed}/{cell}.json",
+        search=RESULTS / "searches/{dataset}/{seed}/{row}.json",
         settings=RESULTS / record_of("searches"),
     log:
-        RESULTS / "logs/search/{dataset}-{seed}-{cell}.log",
+        RESULTS / "logs/search/{dataset}-{seed}-{row}.log",
     conda:
         "../../environment.yml"
     resources:

@@ -14,15 +14,15 @@ MADE = {
         "frames/{dataset}/events.csv",
     ],
     "linear": ["linear/{dataset}.npz"],
-    "searches": ["searches/{dataset}/{seed}/{cell}.json"],
+    "searches": ["searches/{dataset}/{seed}/{row}.json"],
     "networks": [
-        *(f"{NETWORK}/{name}.safetensors" for name in ("{cell}", "selected/{cell}")),
-        f"{NETWORK}/{{cell}}.csv",
+        *(f"{NETWORK}/{name}.safetensors" for name in ("{row}", "selected/{row}")),
+        f"{NETWORK}/{{row}}.csv",
     ],
 }
 
 
-def settings_of(kind, dataset, cell=FLOAT):
+def settings_of(kind, dataset, row=FLOAT):
     """The settings that make what a job of a kind leaves."""
     match kind:
         case "events":
@@ -30,35 +30,35 @@ def settings_of(kind, dataset, cell=FLOAT):
         case "frames" | "linear":
             made_by = STUDY.frames_made_by(dataset)
         case "searches":
-            made_by = STUDY.search_made_by(dataset, CELLS[cell])
+            made_by = STUDY.search_made_by(dataset, ROWS[row])
         case "networks":
-            made_by = STUDY.network_made_by(dataset, CELLS[cell])
+            made_by = STUDY.network_made_by(dataset, ROWS[row])
     return {"kernels": STUDY.kernels} | made_by
 
 
 def made_by(kind):
     """The settings of a job of a kind, as its parameter."""
-    return lambda wildcards: settings_of(kind, wildcards.dataset, wildcards.get("cell", FLOAT))
+    return lambda wildcards: settings_of(kind, wildcards.dataset, wildcards.get("row", FLOAT))
 
 
 def record_of(kind):
     """Where a job of a kind says which settings made its files."""
-    one = "{dataset}/{seed}/{cell}" if kind in ("searches", "networks") else "{dataset}"
+    one = "{dataset}/{seed}/{row}" if kind in ("searches", "networks") else "{dataset}"
     return f"settings/{kind}/{one}.json"
 
 
 def shareable():
     """Every job of the study whose files another one may have."""
-    cells = {"searches": SEARCHED, "networks": CELLS}
+    rows = {"searches": SEARCHED, "networks": ROWS}
     for kind, files in MADE.items():
-        seeds = STUDY.seeds if kind in cells else [0]
-        for dataset, seed, cell in product(DATASETS, seeds, cells.get(kind, [FLOAT])):
-            values = {"dataset": dataset, "seed": seed, "cell": cell}
-            device = "cpu" if STUDY.device == "cpu" and kind in cells else None
+        seeds = STUDY.seeds if kind in rows else [0]
+        for dataset, seed, row in product(DATASETS, seeds, rows.get(kind, [FLOAT])):
+            values = {"dataset": dataset, "seed": seed, "row": row}
+            device = "cpu" if STUDY.device == "cpu" and kind in rows else None
             yield Job(
                 record_of(kind).format(**values),
                 tuple(file.format(**values) for file in files),
-                settings_of(kind, dataset, cell),
+                settings_of(kind, dataset, row),
                 device,
             )
 
@@ -80,9 +80,9 @@ def kept(file):
     return lambda wildcards: home(file.format(**wildcards))
 
 
-def kept_of_cells(file):
-    """The same for every cell."""
-    return lambda wildcards: [home(file.format(cell=cell, **wildcards)) for cell in CELLS]
+def kept_of_rows(file):
+    """The same for every row."""
+    return lambda wildcards: [home(file.format(row=row, **wildcards)) for row in ROWS]
 
 
 def homes(file, **values):

@@ -53,12 +53,12 @@ rule quantize:
         validation=kept("frames/{dataset}/validation.zip"),
         float_network=kept(f"{NETWORK}/selected/{FLOAT}.safetensors"),
     output:
-        network=RESULTS / "networks/{dataset}/{seed}/{cell}.safetensors",
-        selected=RESULTS / "networks/{dataset}/{seed}/selected/{cell}.safetensors",
-        history=RESULTS / "networks/{dataset}/{seed}/{cell}.csv",
+        network=RESULTS / "networks/{dataset}/{seed}/{row}.safetensors",
+        selected=RESULTS / "networks/{dataset}/{seed}/selected/{row}.safetensors",
+        history=RESULTS / "networks/{dataset}/{seed}/{row}.csv",
         settings=RESULTS / record_of("networks"),
     log:
-        RESULTS / "logs/quantize/{dataset}-{seed}-{cell}.log",
+        RESULTS / "logs/quantize/{dataset}-{seed}-{row}.log",
     conda:
         "../../environment.yml"
     resources:

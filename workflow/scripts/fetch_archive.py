@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fetching import fetch, patience
+from fetching import fetch
 from jobs import Named, Say, run
 
 from hetspike.atomic import beside
@@ -13,7 +13,7 @@ def main(*, input: Named, output: Named, say: Say) -> None:
         say("kept as it is")
         return
     archive = Path(output.get("archive") or input["archive"])
-    md5 = fetch(archive, patience=patience(), say=say)
+    md5 = fetch(archive, say=say)
     if "md5" in output:
         with beside(output["md5"]) as part:
             part.write_text(f"{md5}  {archive.name}\n")

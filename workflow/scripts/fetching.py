@@ -9,12 +9,8 @@ Sites answer programs with the first two where they ask for a person with a brow
 """
 
 import hashlib
-import math
-import os
 import re
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +22,9 @@ from pooch import HTTPDownloader
 from hetspike.atomic import beside
 from hetspike.errors import UserError
 
-PATIENCE = "HETSPIKE_PATIENCE"
+PATIENCE = 60.0  # seconds without data after which a server counts as dead
 MARK = b"\xef\xbb\xbf"  # UTF-8's, before its first character
 PAGE = re.compile(rb"<(!doctype html|html|head|\?xml|!--|script|body)")  # in small letters
-REPORT = 10.0  # seconds between two lines of progress in the log
 CHUNK = 2**16  # bytes
 
 
@@ -63,7 +58,7 @@ def pointer_of(archive: Path) -> Pointer:
     return Pointer(path, md5, url, instruction)
 
 
-def fetch(archive: Path, *, patience: float, say: Say) -> str:
+def fetch(archive: Path, *, say: Say, patience: float = PATIENCE) -> str:
     """See to it that the archive lies in its place with the md5 that its pointer pins -> that md5.
 
     One that lies there is read and nothing else. `patience` is how many seconds a server may send
@@ -90,7 +85,7 @@ def fetch(archive: Path, *, patience: float, say: Say) -> str:
             "and run again"
         )
     with beside(archive) as part:
-        if problem := _download(pointer.url, part, patience=patience, say=say):
+        if problem := _download(pointer.url, part, patience):
             raise UserError(
                 f"{archive} could not be fetched from {pointer.url} ({problem}): run again, or "
                 f"fetch it by hand and put it there as {place}"
@@ -120,43 +115,15 @@ def _no_file(path: Path) -> str:
     return "a page of the web" if PAGE.match(start) else ""
 
 
-def patience() -> float:
-    """Seconds without data after which a server counts as dead."""
-    said = os.environ.get(PATIENCE, "60")
-    with suppress(ValueError):
-        if 0 < float(said) < math.inf:
-            return float(said)
-    raise UserError(f"{PATIENCE} is '{said}': give a number of seconds, such as 60")
-
-
 def md5_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-class _Progress:
-    """What pooch tells of a download, as a line now and then."""
-
-    def __init__(self, say: Say):
-        self.say, self.arrived, self.reported = say, 0, time.monotonic()
-
-    def update(self, size: int) -> None:
-        self.arrived += size
-        if time.monotonic() - self.reported > REPORT:
-            self.reported = time.monotonic()
-            self.say(f"{self.arrived / 1e6:,.1f} MB so far")
-
-    def reset(self) -> None:
-        self.arrived = 0
-
-    def close(self) -> None:
-        pass
-
-
-def _download(url: str, part: Path, *, patience: float, say: Say) -> str:
+def _download(url: str, part: Path, patience: float) -> str:
     """Fill `part` -> what went wrong, in one line, or nothing. On a terminal a bar is shown."""
     download = HTTPDownloader(
-        progressbar=sys.stderr.isatty() or _Progress(say),
+        progressbar=sys.stderr.isatty(),
         chunk_size=CHUNK,
         timeout=patience,
         headers={"Accept-Encoding": "identity"},  # the archive itself, whatever it is packed with

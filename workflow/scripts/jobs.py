@@ -1,6 +1,5 @@
 """What every script does around its work: files in and out, the log, errors as one line."""
 
-import csv
 import json
 import sys
 import time
@@ -55,15 +54,6 @@ def seconds_of(log: Path) -> float | None:
 def write_text(path: str | Path, text: str) -> None:
     with sealed(path) as part:
         part.write_text(text)
-
-
-def write_rows(path: str, rows: Iterable[Any]) -> None:
-    """Named tuples as csv, one line each, with their field names on top."""
-    rows = list(rows)
-    with sealed(path) as part, part.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(rows[0]._fields)
-        writer.writerows(rows)
 
 
 def write_json(path: str, content: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import torch
 from framed import read_samples, stored_frames
-from jobs import Named, Say, write_rows, write_settings
+from jobs import Named, Say, write_settings, write_text
 from torch import nn
 
 from hetspike.atomic import beside, remove
@@ -91,10 +91,11 @@ def train_network(
     for name, weights in (("network", network.state_dict()), ("selected", chosen)):
         with beside(output[name]) as part:
             part.write_bytes(trained_bytes(network, about, weights))
-    write_rows(output["history"], history)
+    epochs = pd.DataFrame(history)
+    write_text(output["history"], epochs.to_csv(index=False))
     write_settings(output["settings"], params["made_by"], gpu=gpu)
     remove(state_file)
-    best = selected(pd.DataFrame(history))
+    best = selected(epochs)
     say(
         f"validation {100 * history[-1].validation_accuracy:.1f} %, "
         f"selected epoch {best['epoch']:.0f}: {100 * best['validation_accuracy']:.1f} %"

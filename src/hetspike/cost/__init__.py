@@ -1,1 +1,1 @@
-"""What a network stores, computes and consumes."""
+"""The costs of a network: stored bits, operations and energy."""

@@ -1,16 +1,16 @@
-"""Energy of a network's inference, under views that assume different hardware.
+"""Energy of a network's inference, computed by views that assume different hardware.
 
-The energy claims of this field are formulas. Each view here is one such formula, in picojoules a
-recording, over the rows of a table of operations (columns of `cost.operations.Operation`). Several
-views show which ratios survive a change of assumptions:
+Energy claims of this field are formulas. A view is one such formula, in picojoules per recording,
+for one row of a table of operations (columns of `cost.operations.Operation`). Several views show
+which ratios do not depend on the assumptions:
 
-    bits_linear   stored weight bits, nothing else; in bits, not pJ
-    field         4.6 pJ a MAC in the first layer, 0.9 pJ an AC everywhere else; blind to bits
-    ops           what a datapath of these widths adds, shifts and multiplies
-    memory        what it reads and writes, weights at their packed width [Lemaire 2022]
+    bits_linear   stored weight bits only; in bits, not in pJ
+    field         4.6 pJ per MAC in the first layer, 0.9 pJ per AC elsewhere; ignores bit widths
+    ops           additions, shifts and multiplications of a datapath with these bit widths
+    memory        reads and writes, with weights at their packed width [Lemaire 2022]
     total         ops + memory
 
-The constants lie in energy.toml with their sources. Layers in float cost what fp32 costs.
+The file energy.toml contains the constants and their sources. Layers in float cost fp32 energy.
 """
 
 import math
@@ -28,14 +28,14 @@ from hetspike.quantization.levels import SCHEMES, Arithmetic
 CONSTANTS = tomllib.loads(files("hetspike.cost").joinpath("energy.toml").read_text())
 FLOAT_ADD, FLOAT_MULTIPLY = CONSTANTS["float32"]["add"], CONSTANTS["float32"]["multiply"]
 MEMORY = CONSTANTS["memory"]
-# kinds of rows: a layer's synapses, a module's products of activations, a layer of neurons, numbers
-# that are stored beside, and an operation whose cost is not known
+# kinds of rows: synapses of a layer, products of activations in a module, neurons of a layer, all
+# other stored numbers, and an operation whose cost is not known
 SYNAPSES, PRODUCTS, NEURONS, OTHER = "synapses", "attention", "neurons", "other"
 UNCOUNTED = "uncounted"
 
 
 def add(bits: float) -> float:
-    """Return the energy of a fixed-point addition of that width [pJ; QKeras].
+    """Return the energy of a fixed-point addition of this width [pJ; QKeras].
 
     >>> round(add(32), 4)  # Horowitz measured 0.1
     0.1
@@ -54,9 +54,9 @@ def multiply(bits: int, other: int) -> float:
 
 
 def shift(bits: int, value_bits: int) -> float:
-    """Return the energy of a shift by an exponent of so many bits [pJ; QKeras].
+    """Return the energy of a shift of a value by an exponent of `bits` bits [pJ; QKeras].
 
-    An addition at B log10(B) bits, B = sqrt(2^bits * value_bits).
+    It equals that of an addition of B log10(B) bits, B = sqrt(2^bits * value_bits).
 
     >>> round(shift(3, 8), 5)
     0.02258
@@ -66,9 +66,9 @@ def shift(bits: int, value_bits: int) -> float:
 
 
 def access(bits: float, capacity: float) -> float:
-    """Return the energy of an access to so many bits of an SRAM of `capacity` bytes [pJ].
+    """Return the energy of an access to some bits of an SRAM of `capacity` bytes [pJ].
 
-    Horowitz's points for a word of 64 bits, linear in between [Lemaire 2022, section 3].
+    Horowitz's values for a word of 64 bits, interpolated linearly [Lemaire 2022, section 3].
 
     >>> access(64, 32 * 1024)
     20.0
@@ -78,10 +78,10 @@ def access(bits: float, capacity: float) -> float:
 
 
 def accumulator_bits(row: pd.Series) -> int:
-    """Return the width that no sum of this row exceeds, in bits.
+    """Return the width of an accumulator that no sum of this row exceeds, in bits.
 
-    Synapses: weights with their exponents aligned, times the largest input seen, times the
-    fan-in. Products of activations: the width of the largest sum seen.
+    Synapses: the width of a weight with its exponents aligned, plus that of the largest input,
+    plus log2 of the fan-in. Products of activations: the width of the largest sum that occurred.
     """
     if row["kind"] == PRODUCTS:
         return int(row["value_bits"])
@@ -91,15 +91,16 @@ def accumulator_bits(row: pd.Series) -> int:
 
 
 def bits_linear(row: pd.Series) -> float:
-    """Stored weight bits: the view under which the paper's energy ratio equals its compression."""
+    """Return the stored weight bits. With this view the paper's energy ratio is its compression."""
     return float(row["weights"] * row["bits"])
 
 
 def field(row: pd.Series) -> float:
-    """4.6 pJ a MAC + 0.9 pJ an AC, the usual model of spiking papers.
+    """Return 4.6 pJ per MAC + 0.9 pJ per AC, the usual model of spiking papers.
 
-    The first layer, which sees the frames, multiplies at every place, unless they are spikes; every
-    other row accumulates where inputs are not zero, integers of the residual stream included.
+    The first layer, whose inputs are the frames, is charged a MAC for every dense pair, unless all
+    inputs are 0 or 1. Every other row is charged an AC for every input that is not zero and each of
+    its weights, also for integers above 1 of the residual stream.
     """
     if row["first"] and row["macs"]:
         return float((FLOAT_MULTIPLY + FLOAT_ADD) * row["dense"])
@@ -107,7 +108,7 @@ def field(row: pd.Series) -> float:
 
 
 def operations_of(row: pd.Series) -> Arithmetic:
-    """Count the operations a recording that the view `ops` charges a row for."""
+    """Return the operations per recording for which the view `ops` charges a row."""
     macs, acs = row["macs"], row["acs"]
     if row["kind"] != SYNAPSES or row["bits"] == FLOAT_BITS:
         return Arithmetic(macs, 0, macs + acs)
@@ -115,77 +116,79 @@ def operations_of(row: pd.Series) -> Arithmetic:
 
 
 def ops(row: pd.Series) -> float:
-    """Additions at the accumulator's width, and what weighs inputs that are not spikes.
+    """Return the energy of additions at the accumulator's width, multiplications and shifts.
 
-    Products with a spike are ANDs, whose cost beside the addition is left out; factors of others
-    are at most as wide as the largest sum. The leaks of neurons, alike in all networks, are left
-    out, too.
+    A product with a spike is an AND, whose cost is left out. A factor of another product of
+    activations is charged as wide as their largest sum. The leaks of neurons, the same in all
+    networks, are left out, too.
     """
-    each = operations_of(row)
-    if not each.additions:
+    counts = operations_of(row)
+    if not counts.additions:
         return 0.0
     if row["bits"] == FLOAT_BITS:
-        return float(FLOAT_MULTIPLY * each.multiplications + FLOAT_ADD * each.additions)
+        return float(FLOAT_MULTIPLY * counts.multiplications + FLOAT_ADD * counts.additions)
     bits, value_bits = int(row["bits"]), int(row["value_bits"])
+    factor_bits = value_bits if row["kind"] == PRODUCTS else bits
     return float(
-        each.multiplications * multiply(value_bits if row["kind"] == PRODUCTS else bits, value_bits)
-        + each.shifts * shift(bits, value_bits)
-        + each.additions * add(accumulator_bits(row))
+        counts.multiplications * multiply(factor_bits, value_bits)
+        + counts.shifts * shift(bits, value_bits)
+        + counts.additions * add(accumulator_bits(row))
     )
 
 
 def memory(row: pd.Series) -> float:
-    """Reads of events and weights, reads and writes of potentials, writes of spikes.
+    """Return the energy of reads and writes of events, weights, potentials and spikes.
 
-    As Lemaire 2022 counts a spiking layer (section 3): every event is read once, every pair reads
-    one weight and one potential and writes it back; every neuron's potential is read and written
-    at every step, and every spike written once. Weights are read at their packed width, from a
-    memory that holds those of the layer; all else in words of 32 bits, from one that holds the
-    layer's potentials or the recording's events. Products of activations and biases are left out.
+    They are counted as for a spiking layer in Lemaire 2022 (section 3). Every event is read once.
+    Every pair of an input and a weight reads the weight, and reads and writes one potential. Every
+    step reads and writes the potential of every neuron. Every spike is written once. Weights are
+    read at their packed width, from a memory of the size of the layer's weights. All else is in
+    words of 32 bits, in a memory of the size of the layer's potentials or of the recording's
+    events. Products of activations and biases are left out.
     """
-    number, bytes_each = MEMORY["number"], MEMORY["number"] / 8
+    number_bits, number_bytes = MEMORY["number"], MEMORY["number"] / 8
     pairs = row["macs"] + row["acs"]
     updates = row["inputs"] if row["kind"] == NEURONS else pairs
     return float(
-        row["active"] * access(number, row["active"] * bytes_each)
+        row["active"] * access(number_bits, row["active"] * number_bytes)
         + pairs * access(row["bits"], (row["weights"] + row["shared"]) * row["bits"] / 8)
-        + 2 * updates * access(number, row["outputs"] * bytes_each)
+        + 2 * updates * access(number_bits, row["outputs"] * number_bytes)
     )
 
 
 def total(row: pd.Series) -> float:
-    """Operations and memory accesses together."""
+    """Return the energy of operations and memory accesses together."""
     return ops(row) + memory(row)
 
 
 class View(NamedTuple):
-    """A formula for the energy of a row of operations, and how tables show it."""
+    """A formula for the energy of a row of operations, and its heading in tables."""
 
     energy: Callable[[pd.Series], float]
     heading: str
     in_picojoules: bool = True
-    # whether 8-bit weights alone change it: then it is also compared with a network of those
+    # whether the energy depends on bit widths and is also compared with that of 8-bit weights
     int8: bool = True
 
 
 # A new view is a function above and an entry here.
 ENERGY_VIEWS = {
-    # a network of 8-bit weights stores a quarter of the bits whatever is measured
+    # not compared with int8: 8-bit weights always have a quarter of the bits of fp32
     "bits_linear": View(bits_linear, "Weight bits", in_picojoules=False, int8=False),
     "field": View(field, "MAC and AC", int8=False),
     "ops": View(ops, "Operations"),
     "memory": View(memory, "Memory (32-bit potentials)"),
     "total": View(total, "Operations and memory (32-bit potentials)"),
 }
-INT8 = "int8"  # the operations of float-tuned at 8-bit uniform weights: a second reference
+INT8 = "int8"  # the second reference: the operations of float-tuned with 8-bit uniform weights
 INT8_VIEWS = [name for name, view in ENERGY_VIEWS.items() if view.int8]
 
 
 def energies(layers: pd.DataFrame) -> pd.DataFrame:
-    """Compute the energy of each operation of one network, a column a view.
+    """Compute the energy of each operation of one network, with one column per view.
 
-    The first row of synapses is the first layer: rows stand in the order of execution. Of what is
-    not counted an energy is not known, NaN.
+    Rows are in the order of execution, so the first row of synapses is the first layer. Rows of
+    the kind UNCOUNTED have the energy NaN.
     """
     synapses = layers["kind"].eq(SYNAPSES)
     rows = layers.assign(first=synapses & synapses.cumsum().eq(1))
@@ -198,12 +201,12 @@ def energies(layers: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_int8(layers: pd.DataFrame) -> pd.DataFrame:
-    """Store the float layers of the same operations at 8-bit uniform: a second reference.
+    """Return the same operations with float layers stored as 8-bit uniform: the second reference.
 
-    layers  columns of `cost.operations.Operation` of one network or of many
+    layers  columns of `cost.operations.Operation`, of one network or of several
 
-    A layer stores a scale a channel more, and all its numbers in 16 bits; attention adds integers.
-    Nothing that is counted changes. Columns made of these, as energies are, have to be made anew.
+    Each of these layers has one more number per channel, a scale, and 16 bits per number. Attention
+    adds integers. Counts do not change. Other columns, such as energies, must be computed again.
     """
     weights = layers["kind"].eq(SYNAPSES) & layers["bits"].eq(FLOAT_BITS)
     products = layers["kind"].eq(PRODUCTS) & layers["bits"].eq(FLOAT_BITS)

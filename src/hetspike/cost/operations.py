@@ -1,4 +1,4 @@
-"""Operations of a network, counted on recordings, and the predictions of the same pass."""
+"""Operations of a network, counted on recordings, and its predictions from the same pass."""
 
 import math
 import warnings
@@ -17,28 +17,29 @@ from hetspike.inspection.watch import Watch
 from hetspike.names import FLOAT
 from hetspike.quantization.quantizer import Assignment, Choice
 
-BATCH = 150  # every operation passes through Python: fewer and larger ones
+BATCH = 150  # large, since every operation of a batch costs time in Python
 IN_FLOAT = Choice(FLOAT, FLOAT_BITS)
 
 
 class Operation(NamedTuple):
-    """One row of the cost model: synapses, products of activations, neurons, or what is stored.
+    """One row of the cost model; `kind` is one of those in `cost.energy`.
 
-    What is counted is counted for a recording, over all T steps, as a mean over the recordings.
+    Counts are per recording, over all T steps, as a mean over the recordings.
 
     scheme, bits  of the weights
-    weights       how many are stored
-    numbers       what else is stored for the layer (scales, biases), number_bits each
-    fan_in        inputs of one accumulator
-    inputs        values that come in; for neurons: updates of a potential; uncounted: all there is
+    weights       number of stored weights
+    numbers       number of scales and biases that the layer stores, of number_bits each
+    fan_in        inputs per accumulator
+    inputs        values that enter; for neurons: updates of potentials; for uncounted operations:
+                  values of all activations
     active        inputs that are not zero; for neurons: spikes
     not_binary    inputs that are neither 0 nor 1
-    value_bits    width of the largest input; of products: of their largest sum
-    outputs       accumulators, or potentials, that are kept from step to step
+    value_bits    width of the largest input; for products: of their largest sum
+    outputs       accumulators or potentials per step
     dense         pairs of an input and a weight; 0 for products
-    macs          pairs whose input is neither 0 nor 1; of products: whose two values are
-    acs           pairs whose input is 1; of products: all others whose two values are not 0
-    shared        weights that an earlier row stores
+    macs          pairs whose input is neither 0 nor 1; for products: pairs without a 0 or a 1
+    acs           pairs whose input is 1; for products: pairs without a 0 and with a 1
+    shared        weights that the layer uses and an earlier row stores
     """
 
     layer: str
@@ -61,20 +62,23 @@ class Operation(NamedTuple):
 
 
 class Stored:
-    """Numbers of a network that earlier rows have counted: each is stored once."""
+    """The numbers of a network that earlier rows have counted, so that each is counted once."""
 
     def __init__(self) -> None:
         self.counted: set[tuple[int, Choice]] = set()
 
     def add(self, numbers: Iterable[Tensor | None], choice: Choice = IN_FLOAT) -> int:
-        """Return how many of these no row has counted; what is stored in two ways counts twice."""
-        found = {(id(each), choice): each.numel() for each in numbers if each is not None}
-        new = sum(count for key, count in found.items() if key not in self.counted)
-        self.counted |= found.keys()
+        """Count numbers that are stored as `choice`; return how many had not been counted as such.
+
+        A number that is stored as two choices counts twice.
+        """
+        sizes = {(id(each), choice): each.numel() for each in numbers if each is not None}
+        new = sum(size for key, size in sizes.items() if key not in self.counted)
+        self.counted |= sizes.keys()
         return new
 
     def left(self, numbers: Iterable[Tensor]) -> int:
-        """Return how many of these no row has counted in any way."""
+        """Return how many of these numbers have not been counted as any choice."""
         counted = {number for number, _ in self.counted}
         return sum(each.numel() for each in numbers if id(each) not in counted)
 
@@ -84,13 +88,13 @@ def predict_and_count(
 ) -> tuple[list[int], list[Operation]]:
     """Predict classes [R] and count the operations, in one pass over the samples.
 
-    `model` holds plain weights (`packed.packing.unpack`); `assignment` says how they are stored.
-    Rows of a kind stand in the order of execution. A layer that never ran stands behind the others,
-    with what it stores and no operation; a warning names it.
+    `model` has plain weights, as from `packed.packing.unpack`. `assignment` is how they are stored.
+    Rows of one kind are in the order of execution. A layer that never ran comes after the others,
+    with its stored numbers and no operations, and a warning names it.
 
-    Residual additions, pools, means, batch norms and scaling by constants are left out, as the
-    field does. Any other operation that is not counted has a row of its own, of the kind
-    `cost.energy.UNCOUNTED`, with NaN for its counts; a warning names it.
+    Residual additions, pools, means, batch norms and scaling by constants are left out, as in the
+    papers of the field. Any other operation that is not counted has its own row of the kind
+    `cost.energy.UNCOUNTED` with NaN for its counts, and a warning names it.
     """
     with Watch(model) as seen:
         predictions = logits_of(model, samples, BATCH).argmax(1).tolist()
@@ -107,9 +111,9 @@ def predict_and_count(
 def _rows(
     model: nn.Module, seen: Watch, assignment: Assignment, recordings: int, steps: int
 ) -> Iterator[Operation]:
-    """Synapses, products, neurons, what is not counted, and what is stored beside them."""
+    """Yield rows for synapses, products, neurons, uncounted operations, and other numbers."""
 
-    def called(module: str) -> str:
+    def label(module: str) -> str:
         return module or type(model).__name__
 
     layers, modules, stored = quantizable_layers(model), dict(model.named_modules()), Stored()
@@ -119,8 +123,8 @@ def _rows(
             row = _layer(layers[name], assignment.get(name), stored)
         else:
             row = _weights_in_float(modules[name], passed, seen.numbers, stored)
-        yield _passing(row, passed, recordings, steps)._replace(
-            layer=called(name),
+        yield _with_inputs(row, passed, recordings, steps)._replace(
+            layer=label(name),
             not_binary=passed.not_binary / recordings,
             value_bits=passed.bits,
             dense=passed.dense / recordings,
@@ -129,7 +133,7 @@ def _rows(
         )
     for name, products in seen.multiplied.items():
         yield Operation(
-            f"{called(name)}: attention",
+            f"{label(name)}: attention",
             PRODUCTS,
             *(("", 0) if assignment and products.whole else IN_FLOAT),
             value_bits=products.bits,
@@ -137,17 +141,17 @@ def _rows(
             acs=products.acs / recordings,
         )
     for name, spikes in seen.neurons.items():
-        row = Operation(called(name), NEURONS, value_bits=1)
-        yield _passing(row, spikes, recordings, steps)
+        row = Operation(label(name), NEURONS, value_bits=1)
+        yield _with_inputs(row, spikes, recordings, steps)
     for (name, operation), values in seen.uncounted.items():
-        row = Operation(f"{called(name)}: {operation}", UNCOUNTED, macs=math.nan, acs=math.nan)
+        row = Operation(f"{label(name)}: {operation}", UNCOUNTED, macs=math.nan, acs=math.nan)
         yield row._replace(inputs=values / recordings)
     if others := stored.left(model.parameters()):
         yield Operation("other", OTHER, numbers=others, number_bits=FLOAT_BITS)
 
 
-def _passing(row: Operation, passed: Seen, recordings: int, steps: int) -> Operation:
-    """A row with what passed it in a recording; of outputs what is kept from step to step."""
+def _with_inputs(row: Operation, passed: Seen, recordings: int, steps: int) -> Operation:
+    """Add the inputs per recording, and the outputs per step, to a row."""
     return row._replace(
         inputs=passed.values / recordings,
         active=passed.active / recordings,
@@ -156,10 +160,13 @@ def _passing(row: Operation, passed: Seen, recordings: int, steps: int) -> Opera
 
 
 def _layer(layer: Synapses, choice: Choice | None, stored: Stored) -> Operation:
-    """What a convolution or linear layer stores; quantized, a scale a channel."""
+    """Make the row of a convolution or linear layer with its stored numbers.
+
+    A quantized layer stores one scale per channel.
+    """
     form = Choice(*choice) if choice else IN_FLOAT
     channels, size = layer.weight.shape[0], layer.weight.numel()
-    plain = layer._parameters.get("weight")  # None: made from others when it is asked for
+    plain = layer._parameters.get("weight")  # None: computed from other parameters
     weights = size if plain is None else stored.add([plain], form)
     biases = stored.add([layer.bias], form)
     stored.add(layer.parameters(), form)
@@ -178,7 +185,7 @@ def _layer(layer: Synapses, choice: Choice | None, stored: Stored) -> Operation:
 def _weights_in_float(
     module: nn.Module, passed: Weighed, numbers: Mapping[str, Tensor], stored: Stored
 ) -> Operation:
-    """What any other module stores that multiplies by weights, which no assignment names."""
+    """Make the row of any other module that multiplies by weights: they are always in float."""
     used = [numbers[name] for name in sorted(passed.made_from)]
     weights = stored.add(used)
     return Operation(

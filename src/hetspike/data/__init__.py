@@ -1,1 +1,1 @@
-"""Recordings of events, the frames made of them, and the batches that networks take."""
+"""Recordings of events, the frames made from them, and batches for networks."""

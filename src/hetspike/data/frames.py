@@ -1,13 +1,13 @@
-"""Frames: how often each pixel fired in each of T slices of a recording.
+"""Frames: the number of events of each pixel in each of T time steps of a recording.
 
-With n events, event i at time t_i, a recording is cut either into slices
+A recording has n events, event i at time t_i. It is divided into T steps
 
-    count   of equal event count:  event i falls into step floor(i T / n)
-    time    of equal duration:     event i falls into step floor((t_i - t_0) T / (t_last - t_0)),
-                                   the last event into the last step
+    count   of equal event count:  event i belongs to step floor(i T / n)
+    time    of equal duration:     event i belongs to step floor((t_i - t_0) T / (t_last - t_0)),
+                                   the last event to the last step
 
-so that every event is counted exactly once. Slices of equal count differ by at most one event; an
-event on the boundary between two durations belongs to the later one.
+so that every event is counted exactly once. Steps of equal count differ by at most one event. An
+event on the boundary between two steps of equal duration belongs to the later step.
 """
 
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ from hetspike.errors import UserError
 from hetspike.kernels.events import count
 
 LARGEST_COUNT = np.iinfo(np.uint8).max
-LARGEST_FRAMES = 2**29  # counts of a recording, 4 GiB while they are counted
-MOST_STEPS = 2**20  # times the longest recording, they fit 63 bits
+LARGEST_FRAMES = 2**29  # values of a recording's frames, 2 GiB as int32
+MOST_STEPS = 2**20  # multiplied by the duration of the longest recording, it fits 63 bits
 SLICINGS = ["count", "time"]
 
 
@@ -34,7 +34,7 @@ def event_counts(
     steps: int,
     slice_by: Literal["count", "time"],
 ) -> NDArray[np.int32]:
-    """Count the events of a recording [E]: [T, 2, H, W], channel 0 darker, 1 brighter."""
+    """Count the events [E] of a recording: [T, 2, H, W]; channel 0 is darker, 1 is brighter."""
     assert steps > 0, "at least one step"
     width, height = sensor_size
     counts = np.zeros((steps, 2, height, width), np.int32)
@@ -50,12 +50,12 @@ def event_counts(
 def frames(
     recordings: Recordings | OnDemand, *, steps: int, slice_by: Literal["count", "time"]
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the counts of each recording as bytes, [T, 2, H, W].
+    """Yield the frames [T, 2, H, W] of each recording as bytes, one recording at a time.
 
-    One at a time: together they may be too large for memory. A recording of fewer events than steps
-    has empty frames, one without events only those. Raises UserError for `steps` or a sensor that
-    give no frames, for events that are none, see `check_events`, and where a pixel fires more often
-    in a slice than a byte can count: cutting the count off would lose events without a word.
+    All recordings together may be too large for memory. A recording with fewer events than steps
+    has some empty frames. Raises UserError for wrong `steps`, `slice_by` or sensors, for wrong
+    events (see `check_events`), and for a pixel with more events in a step than a byte can count:
+    a smaller count would lose events without a notice.
     """
     width, height = _checked_size(recordings, steps, slice_by)
     for index in range(len(recordings)):
@@ -71,10 +71,10 @@ def frames(
 
 
 def check_events(events: NDArray[np.void], sensor_size: tuple[int, int], where: str) -> None:
-    """Whether these are events [E] as `recordings.EVENT` describes them; other integers will do.
+    """Raise UserError unless events are an array [E] with the fields of `recordings.EVENT`.
 
-    Raises UserError, naming `where`, for another array, and for events outside the sensor, of
-    polarities other than 0 and 1, back in time, or further apart than LONGEST.
+    The fields may have any integer type. The message names `where`. Events outside the sensor, with
+    polarities other than 0 and 1, back in time or over a longer time than LONGEST are errors, too.
     """
 
     def refuse(problem: str) -> NoReturn:
@@ -102,7 +102,7 @@ def check_events(events: NDArray[np.void], sensor_size: tuple[int, int], where: 
 
 
 def _checked_size(recordings: Recordings | OnDemand, steps: int, slice_by: str) -> tuple[int, int]:
-    """The sensor's width and height, of recordings that can be framed in so many steps."""
+    """Return the sensor's width and height. Raises UserError if these steps give no frames."""
     if not isinstance(recordings, Recordings | OnDemand):
         raise UserError(f"{type(recordings).__name__} is no Recordings: make one of your events")
     if slice_by not in SLICINGS:
@@ -131,6 +131,7 @@ def _checked_size(recordings: Recordings | OnDemand, steps: int, slice_by: str) 
 
 
 def _laid_end_to_end(recordings: Recordings) -> bool:
+    """Return whether the offsets divide all events into one part per label."""
     offsets, events = np.asarray(recordings.offsets), np.asarray(recordings.events)
     if offsets.shape != (len(recordings) + 1,) or offsets.dtype.kind not in "iu" or not events.ndim:
         return False

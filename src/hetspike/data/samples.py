@@ -1,13 +1,13 @@
 """Samples: framed recordings with labels, in memory or in a file, and batches of them.
 
-The file is a zip archive of `about.json` (shape, labels, classes) and a deflated member for the
-frames of each recording: most counts are 0. It is read through a memory map, and a recording is
-inflated when a batch asks for it, so that ten thousand of 128x128 pixels, five gigabytes of frames,
-take a fraction of that on disk and a batch of it in memory.
+The file is a zip archive of `about.json` (shape, labels, classes) and one deflated member for the
+frames of each recording. Most counts are 0, so the archive is small: 10,000 recordings of 128x128
+pixels are five gigabytes of frames, and a fraction of that on disk. The archive is read through a
+memory map, and a recording is inflated when a batch needs it, so that only batches use memory.
 
-What the file promises is held against itself before memory is taken for it: members that are those
-of the shape and nothing else, each of its recording's size, none sharing bytes with another. So it
-expands to no more than deflate can make of its length.
+Before memory is allocated, the file is checked: there is one member for each recording and no other
+one, each has the size that the shape requires, and no two share bytes. So a small damaged or
+malicious file cannot expand to more than deflate allows for its length.
 """
 
 import json
@@ -33,15 +33,15 @@ from torch import Tensor
 from hetspike.errors import UserError
 
 ABOUT = "about.json"
-MOST_ABOUT = 2**24  # bytes; the labels of a million recordings take a third of it
-MOST_COUNTS = 2**28  # of a recording: 64 steps of a sensor of 1280x720 are 2**27
-INFLATED = 1032  # bytes that deflate makes of one, at most
-VALUES = 2**21  # of frames in a network at once
-FASTEST = 1  # of deflate's levels; the others save a few per cent
+MOST_ABOUT = 2**24  # bytes of about.json; the labels of a million recordings are a third of it
+MOST_COUNTS = 2**28  # values of one recording; 64 steps of a sensor of 1280x720 are 2**27
+INFLATED = 1032  # largest expansion by deflate
+VALUES = 2**21  # values of frames that pass through a network at once
+FASTEST = 1  # deflate's fastest level; files of higher levels are a few per cent smaller
 
-READERS = 4  # threads that read for a GPU; a core inflates some 200 recordings of 128x128 a second
+READERS = 4  # threads that read for a GPU; a core inflates about 200 recordings of 128x128 a second
 
-# what zipfile, json and zlib raise on damage, depending on what is hit
+# errors of zipfile, json and zlib for a damaged file
 DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error),
     *(EOFError, LookupError, OSError, OverflowError, RuntimeError, TypeError, ValueError),
@@ -52,19 +52,19 @@ U = TypeVar("U")
 
 
 class _Mapped(mmap.mmap):
-    """A memory map as zipfile takes it, which asks for this before Python 3.13 has it."""
+    """A memory map for zipfile, which needs `seekable`; mmap has that from Python 3.13 on."""
 
     def seekable(self) -> bool:
         return True
 
 
 class StoredFrames:
-    """Frames [R, T, C, H, W] of a file, uint8; indexed like a tensor: a row, a slice, or rows [B].
+    """Frames [R, T, C, H, W] of a file, uint8. The index is a number, a slice, or a tensor [B].
 
-    file    open; it may be closed afterwards
-    called  what errors call it
+    file    an open file, which may be closed afterwards
+    called  the name of the file in errors
 
-    Raises UserError where it is no such file, at once, or damaged, when the damage is read.
+    Raises UserError at once if the file is of another kind, and if a damaged part is read later.
     """
 
     def __init__(self, file: IO[bytes], called: str) -> None:
@@ -76,7 +76,7 @@ class StoredFrames:
             self._archive = zipfile.ZipFile(mapped)  # type: ignore[call-overload]
             members = {member.filename: member for member in self._archive.infolist()}
             about = json.loads(self._content(members[ABOUT], MOST_ABOUT))
-            self.shape, labels, self.classes = _said_by(about)
+            self.shape, labels, self.classes = _checked_about(about)
             self.labels: Tensor = torch.tensor(labels, dtype=torch.int64)
             self._rows = _members_of(self._archive.infolist(), members, self.shape, len(mapped))
 
@@ -87,24 +87,24 @@ class StoredFrames:
         if isinstance(rows, slice):
             rows = torch.arange(len(self))[rows]
         if isinstance(rows, Tensor) and rows.dim():
-            found = torch.empty((len(rows), *self.shape[1:]), dtype=torch.uint8)
-            for place, row in zip(found, rows.tolist(), strict=True):
-                place.copy_(self[row])
-            return found
-        if not 0 <= rows < len(self):  # what ends an iteration
+            frames = torch.empty((len(rows), *self.shape[1:]), dtype=torch.uint8)
+            for recording, row in zip(frames, rows.tolist(), strict=True):
+                recording.copy_(self[row])
+            return frames
+        if not 0 <= rows < len(self):  # an IndexError ends an iteration
             raise IndexError(f"recording {int(rows)} of {len(self)}")
         with self._reading("is damaged"):
             counts = self._content(self._rows[int(rows)], MOST_COUNTS)
         return torch.frombuffer(bytearray(counts), dtype=torch.uint8).view(self.shape[1:])
 
     def _content(self, member: zipfile.ZipInfo, most: int) -> bytes:
-        """What a member holds: as much as it says, and at most so many bytes."""
-        if member.compress_type != zipfile.ZIP_DEFLATED:  # others may take any memory
+        """Return the content of a member. Raises ValueError for a wrong size or one over `most`."""
+        if member.compress_type != zipfile.ZIP_DEFLATED:  # other methods may expand without limit
             raise ValueError(f"{member.filename} is not deflated")
         if member.file_size > most:
             raise ValueError(f"{member.filename} would take {member.file_size} bytes")
         with self._archive.open(member) as file:
-            # zipfile's own `read` inflates all that is there before it looks at the size
+            # ZipFile.read would inflate the whole member before it compares the size
             content = file.read(member.file_size)
         if len(content) != member.file_size:
             raise ValueError(f"{member.filename} is cut short")
@@ -118,8 +118,8 @@ class StoredFrames:
             raise UserError(f"{self.called} {problem} ({error}): make it again") from error
 
 
-def _said_by(about: Any) -> tuple[tuple[int, ...], list[int], tuple[str, ...]]:
-    """Shape, labels and classes that agree with each other; ValueError where they do not."""
+def _checked_about(about: Any) -> tuple[tuple[int, ...], list[int], tuple[str, ...]]:
+    """Return shape, labels and classes. Raises ValueError unless they agree with each other."""
     shape, labels, classes = about["shape"], about["labels"], about["classes"]
     if not (
         [type(shape), type(labels), type(classes)] == [list] * 3
@@ -135,24 +135,24 @@ def _said_by(about: Any) -> tuple[tuple[int, ...], list[int], tuple[str, ...]]:
 
 
 def _members_of(
-    found: list[zipfile.ZipInfo],
+    members: list[zipfile.ZipInfo],
     by_name: dict[str, zipfile.ZipInfo],
     shape: tuple[int, ...],
     length: int,
 ) -> list[zipfile.ZipInfo]:
-    """The member of each recording; ValueError where there are others, or one is of another size.
+    """Return the member of each recording. Raises ValueError for other members and wrong sizes.
 
-    length  of the file, in bytes, which the members share
+    length  of the file in bytes, which bounds the sum of the members' sizes
     """
-    if len(found) != shape[0] + 1:
-        raise ValueError(f"{len(found)} members for {shape[0]} recordings")
+    if len(members) != shape[0] + 1:
+        raise ValueError(f"{len(members)} members for {shape[0]} recordings")
     rows = [by_name[_member(row)] for row in range(shape[0])]
     size = math.prod(shape[1:])
     for member in rows:
         if member.file_size != size or size > INFLATED * max(member.compress_size, 1):
             raise ValueError(f"recording {member.filename} is no {size} bytes")
-    if sum(member.compress_size for member in found) > length:
-        raise ValueError("members lie in each other")
+    if sum(member.compress_size for member in members) > length:
+        raise ValueError("members overlap")
     return rows
 
 
@@ -164,7 +164,7 @@ def store(
 ) -> tuple[int, ...]:
     """Write the frames [T, C, H, W] of each recording; return the shape [R, T, C, H, W].
 
-    Equal frames are equal bytes: no member has a date.
+    The same frames always give the same bytes, because members have no date.
     """
     shapes = set()
     with zipfile.ZipFile(file, "w") as archive:
@@ -189,14 +189,14 @@ def _write(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def at_once(frames: Tensor | StoredFrames, most: int) -> int:
-    """Return how many recordings fit a forward pass without gradients."""
+    """Return the number of recordings for a forward pass without gradients, at most `most`."""
     return max(1, min(most, VALUES // math.prod(frames.shape[1:])))
 
 
 class Samples(NamedTuple):
     """Framed recordings: frames [R, T, C, H, W] of event counts, labels [R].
 
-    device  where batches go
+    device  the device of the batches; frames and labels stay where they are
     """
 
     frames: Tensor | StoredFrames
@@ -204,23 +204,23 @@ class Samples(NamedTuple):
     device: str = "cpu"
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return frames [T, B, C, H, W] and labels [B] of these recordings [B]."""
-        # bytes are moved, a quarter of the floats that they become
+        """Return frames [T, B, C, H, W], float32, and labels [B] of the recordings `rows` [B]."""
+        # bytes are moved to the device, since floats are four times as large
         frames = self.frames[rows].to(self.device).transpose(0, 1).float()
         return frames, self.labels[rows].to(self.device)
 
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches in the given order, or as stored; a GPU's are read ahead."""
+        """Yield batches in the given order, or as stored. Batches for a GPU are read ahead."""
         order = torch.arange(len(self.labels)) if order is None else order
         return ahead(self.batch, order.split(size), 1 if self.device == "cpu" else READERS)
 
 
 def ahead(make: Callable[[T], U], items: Iterable[T], workers: int) -> Iterator[U]:
-    """Yield make(item) of each item in order, prepared ahead by so many threads."""
-    left = iter(items)
+    """Yield make(item) for each item in order; threads compute the next ones ahead."""
+    remaining = iter(items)
     with ThreadPoolExecutor(workers) as threads:
-        coming = deque(threads.submit(make, item) for item in islice(left, workers))
-        while coming:
-            made = coming.popleft().result()
-            coming.extend(threads.submit(make, item) for item in islice(left, 1))
+        pending = deque(threads.submit(make, item) for item in islice(remaining, workers))
+        while pending:
+            made = pending.popleft().result()
+            pending.extend(threads.submit(make, item) for item in islice(remaining, 1))
             yield made

@@ -1,1 +1,1 @@
-"""Facts of any network, found from outside: layers, operations, answers, faults."""
+"""Inspection of any network: layers, operations, logits, numbers that are not finite."""

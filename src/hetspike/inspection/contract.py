@@ -1,13 +1,15 @@
-"""The contract of networks and recordings, tried on a few before anything long begins.
+"""The contract of networks and recordings, checked on a few recordings before a long job begins.
 
-    recordings   frames [R, T, C, H, W] of finite numbers; labels [R], int64, on the CPU
-    a network    takes frames [T, B, C, H, W] and returns logits [B, classes], finite, a class for
-                 every label; has float32 weights that are finite; gives the same batch the same
-                 answer again
-    a training   has parameters that learn, and takes the smallest batch that an epoch will have
-    a search     has no layer that never runs
+    recordings  frames [R, T, C, H, W] of finite numbers; labels [R], int64, on the CPU
+    network     takes frames [T, B, C, H, W] and returns finite logits [B, classes], with a class
+                for every label; has finite float32 weights; returns the same logits when the same
+                batch is passed again
+    training    the network has parameters that learn, and can learn from the smallest batch of an
+                epoch
+    search      every layer of the network runs
 
-What is tried is a copy: the network, its statistics and the random numbers stay as they are.
+The checks run on a copy: the network, its statistics and the state of the random number generators
+do not change.
 """
 
 import math
@@ -28,19 +30,19 @@ from hetspike.inspection.finite import check_numbers, not_finite_logits, numbers
 from hetspike.inspection.layers import copied, quantizable_layers
 from hetspike.inspection.modes import evaluating, frozen, set_training
 
-FEW = 2  # recordings, one more where there are as many time steps: batch and time are told apart
+FEW = 2  # recordings of a check; 3 where T is 2, so that B and T differ
 LOUD = 100.0  # a potential at which every neuron fires
 
 
 def check(
     model: nn.Module, samples: Samples, called: str = "recordings", *, labelled: bool = True
 ) -> int:
-    """Check that a network answers on these recordings; return its number of classes.
+    """Check a network on these recordings; return its number of classes.
 
-    called    what errors call the recordings
-    labelled  whether the labels count
+    called    the name of the recordings in errors
+    labelled  whether labels are checked
 
-    Raises UserError where the network or the recordings do not keep to the contract.
+    Raises UserError if the network or the recordings do not keep to the contract.
     """
     check_weights(model)
     with during(called):
@@ -51,7 +53,7 @@ def check(
         logits = _logits(trial, frames)
         if not logits.isfinite().all():
             raise UserError(not_finite_logits(trial, frames, logits))
-        # whatever keeps its potentials fires from now on
+        # a network that does not reset its potentials now returns other logits
         for module in trial.modules():
             if isinstance(module, MemoryModule) and isinstance(getattr(module, "v", None), Tensor):
                 module.v = torch.full_like(module.v, LOUD)
@@ -63,22 +65,22 @@ def check(
             )
     classes = logits.shape[1]
     if labelled and bool((unknown := (samples.labels < 0) | (samples.labels >= classes)).any()):
-        at = int(unknown.nonzero()[0])
+        index = int(unknown.nonzero()[0])
         raise UserError(
-            f"{called}: recording {at} has the label {int(samples.labels[at])}: the network's "
-            f"{classes} classes are 0 to {classes - 1}"
+            f"{called}: recording {index} has the label {int(samples.labels[index])}: the "
+            f"network's {classes} classes are 0 to {classes - 1}"
         )
     return classes
 
 
 def check_layers(model: nn.Module, samples: Samples) -> None:
-    """Raise UserError where a layer never runs: its bits would count, its errors would not."""
+    """Raise UserError if a layer never runs: a search would count its bits but not its errors."""
     trial = copied(model).to(samples.device)
     used: set[str] = set()
     layers = quantizable_layers(trial)
     for name, layer in layers.items():
         parametrize.register_parametrization(layer, "weight", _Witness(name, used))
-    used.clear()  # what is registered runs once
+    used.clear()  # registering a parametrization calls it
     with _untraced(), torch.no_grad(), evaluating(trial):
         _logits(trial, samples.batch(torch.arange(1))[0])
     if idle := [name for name in layers if name not in used]:
@@ -86,7 +88,7 @@ def check_layers(model: nn.Module, samples: Samples) -> None:
 
 
 def check_learning(model: nn.Module, train: Samples, sizes: Iterable[int]) -> None:
-    """Raise UserError where the network cannot learn from batches of these sizes."""
+    """Raise UserError if the network cannot learn from batches of these sizes."""
     if not torch.is_grad_enabled():
         raise UserError("gradients are switched off: train outside of torch.no_grad()")
     if not any(each.requires_grad for each in model.parameters()):
@@ -109,16 +111,16 @@ def batch_sizes(recordings: int, size: int) -> list[int]:
 
 
 def check_weights(model: nn.Module) -> None:
-    """Raise UserError unless the network's weights are there, float32 and finite."""
+    """Raise UserError unless the network's weights are initialized, float32 and finite."""
     if not isinstance(model, nn.Module):
         raise UserError(f"the network is a {type(model).__name__}: give a torch.nn.Module")
-    for name, each in model.named_parameters():
-        if is_lazy(each):
+    for name, weight in model.named_parameters():
+        if is_lazy(weight):
             raise UserError(f"{name} has no size yet: pass a batch through the network first")
-        if each.is_meta:
-            raise UserError(f"{name} has no values, it lies on the device meta: load its weights")
-        if each.dtype != torch.float32:
-            raise UserError(f"{name} is {each.dtype}: weights are float32, call network.float()")
+        if weight.is_meta:
+            raise UserError(f"{name} has no values, it is on the device meta: load its weights")
+        if weight.dtype != torch.float32:
+            raise UserError(f"{name} is {weight.dtype}: weights are float32, call network.float()")
     for name, layer in quantizable_layers(model).items():
         if not (parametrize.is_parametrized(layer, "weight") or "weight" in dict(_own(layer))):
             raise UserError(
@@ -133,11 +135,11 @@ def _own(layer: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
 
 
 def check_recordings(samples: Samples, *, labelled: bool) -> None:
-    """Raise UserError unless frames and labels are what `Samples` says they are."""
+    """Raise UserError unless frames and labels have the types and shapes of `Samples`."""
     frames, labels = samples.frames, samples.labels
-    for name, each in (("frames", frames), ("labels", labels)):
-        if not isinstance(each, Tensor | StoredFrames):
-            raise UserError(f"{name} are a {type(each).__name__}: give a torch.Tensor")
+    for name, values in (("frames", frames), ("labels", labels)):
+        if not isinstance(values, Tensor | StoredFrames):
+            raise UserError(f"{name} are a {type(values).__name__}: give a torch.Tensor")
     if len(frames.shape) != 5 or not math.prod(frames.shape):
         raise UserError(
             f"frames of shape {[*frames.shape]}: give [R, T, C, H, W], at least one recording"
@@ -147,7 +149,7 @@ def check_recordings(samples: Samples, *, labelled: bool) -> None:
             f"{len(frames)} recordings and labels of shape {[*labels.shape]}: give one label each"
         )
     if labels.device.type != "cpu":
-        raise UserError(f"labels lie on {labels.device}: only batches are moved, leave them on cpu")
+        raise UserError(f"labels are on {labels.device}: only batches are moved, leave them on cpu")
     if labelled and labels.dtype != torch.int64:
         raise UserError(f"labels are {labels.dtype}: give whole numbers, labels.long()")
     device_of(samples)
@@ -160,7 +162,7 @@ def check_recordings(samples: Samples, *, labelled: bool) -> None:
 
 
 def device_of(samples: Samples) -> torch.device:
-    """Return the device of batches. Raises UserError where there is no such device."""
+    """Return the device of batches. Raises UserError if this machine has no such device."""
     try:
         device = torch.empty(0, device=samples.device).device
     except (RuntimeError, AssertionError) as error:
@@ -169,7 +171,7 @@ def device_of(samples: Samples) -> torch.device:
 
 
 class _Witness(nn.Module):
-    """A weight that says when it is used, by its own layer or by another module."""
+    """A parametrization that records when a weight is used, by its own layer or another module."""
 
     def __init__(self, name: str, used: set[str]) -> None:
         super().__init__()
@@ -186,28 +188,28 @@ def _few(samples: Samples) -> int:
 
 @contextmanager
 def _untraced() -> Iterator[None]:
-    """Passes that count for nothing and move no random number."""
+    """Exclude passes from the effort, and restore the random number generator afterwards."""
     with torch.random.fork_rng(), uncounted():
         yield
 
 
 def _logits(model: nn.Module, frames: Tensor) -> Tensor:
-    """Logits [B, classes] of frames [T, B, ...]. Raises UserError for anything else."""
+    """Return logits [B, classes] for frames [T, B, ...]. Raises UserError for another result."""
     torch.manual_seed(0)
-    took = f"frames {[*frames.shape]}, [T, B, C, H, W]"
+    given = f"frames {[*frames.shape]}, [T, B, C, H, W]"
     try:
         logits = model(frames)
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"the network does not take {took} ({said(error)})") from error
+        raise UserError(f"the network does not take {given} ({said(error)})") from error
     if not isinstance(logits, Tensor):
         raise UserError(
             f"the network returns a {type(logits).__name__}: return logits [B, classes]"
         )
     if logits.dim() != 2 or len(logits) != frames.shape[1] or not logits.is_floating_point():
         raise UserError(
-            f"the network returns {logits.dtype} of shape {[*logits.shape]} for {took}: "
+            f"the network returns {logits.dtype} of shape {[*logits.shape]} for {given}: "
             "return logits [B, classes], the mean over T for example"
         )
     return logits

@@ -1,8 +1,9 @@
-"""Counts of pairs of values that meet in products, and statistics of these values.
+"""Counts of the pairs of values that products multiply, and statistics of these values.
 
-Nothing is multiplied: pairs follow from where values are not zero. In a matrix product an input
-meets one weight for every output, in a convolution one for every tap of the kernel and output
-channel that reaches its place: fewer at a border.
+The counts follow from the positions of values that are not zero; nothing is multiplied. In a matrix
+product, an input is multiplied by one weight per output. In a convolution, an input is multiplied
+by one weight per output channel and tap of the kernel that covers its position, which are fewer at
+a border.
 """
 
 import math
@@ -15,29 +16,30 @@ from torch import Tensor
 
 from hetspike.errors import UserError
 
-FINEST = 16  # bits after the point that an input may have
+FINEST = 16  # largest number of bits after the binary point of an input
 
 
-def count(mask: Tensor, met: int | Tensor) -> int:
-    """Count the pairs of masked inputs (bool) and the weights that each of them meets.
+def count(mask: Tensor, weights: int | Tensor) -> int:
+    """Count the pairs of a masked input (bool) and a weight.
 
-    met     a number, or one for each place [...] of a mask [B, C, ...]
+    weights  number of weights per input: one number, or one per position [...] of a mask
+             [B, C, ...]
 
     >>> two = torch.tensor([[[True, False, False, True]]])
     >>> count(two, 3), count(two, torch.tensor([2, 3, 3, 2]))
     (6, 4)
     """
-    if isinstance(met, int):
-        return int(mask.count_nonzero()) * met
-    return int((mask.sum((0, 1)).cpu() * met).sum())
+    if isinstance(weights, int):
+        return int(mask.count_nonzero()) * weights
+    return int((mask.sum((0, 1)).cpu() * weights).sum())
 
 
 def count_products(left: Tensor, right: Tensor) -> int:
-    """Count pairs in a product [..., M, K] @ [..., K, N] whose two values are masked."""
+    """Count the pairs of two True values in a product [..., M, K] @ [..., K, N] of masks."""
     return int((left.sum(-2) * right.sum(-1)).sum())
 
 
-def weights_met(
+def weights_per_input(
     inputs: Sequence[int],
     outputs: Sequence[int],
     weight: Sequence[int],
@@ -48,47 +50,51 @@ def weights_met(
     groups: int,
     transposed: bool = False,
 ) -> Tensor:
-    """Return how many weights an input of a convolution meets, by its place [...].
+    """Return the number of weights of a convolution per input, by the input's position [...].
 
-    inputs, outputs     sizes of the axes, without those of batch and channels
-    weight              shape [C_out, C_in / groups, ...]; transposed, [C_in, C_out / groups, ...]
+    inputs, outputs  sizes of the axes, without batch and channels
+    weight           shape [C_out, C_in / groups, ...]; transposed: [C_in, C_out / groups, ...]
 
     >>> one = {"stride": [1], "dilation": [1], "groups": 1}
-    >>> weights_met([4], [4], [1, 1, 3], padding=[1], **one).tolist()
+    >>> weights_per_input([4], [4], [1, 1, 3], padding=[1], **one).tolist()
     [2, 3, 3, 2]
     """
     channels, taps = weight[1] if transposed else weight[0] // groups, weight[2:]
     axes = zip(inputs, outputs, taps, stride, padding, dilation, strict=True)
-    return channels * _taps_met(tuple(axes), transposed)
+    return channels * _taps_per_input(tuple(axes), transposed)
 
 
 @lru_cache(maxsize=256)
-def _taps_met(axes: tuple[tuple[int, ...], ...], transposed: bool) -> Tensor:
-    """Taps of a kernel that meet an input, by its place [...]; axes: the sizes above, an axis."""
-    met = torch.ones((), dtype=torch.int64)
+def _taps_per_input(axes: tuple[tuple[int, ...], ...], transposed: bool) -> Tensor:
+    """Return the number of taps per input by its position [...].
+
+    axes  for each axis: inputs, outputs, size of the kernel, stride, padding, dilation
+    """
+    counts = torch.ones((), dtype=torch.int64)
     for inputs, outputs, size, stride, padding, dilation in axes:
-        # an output's window lies among the inputs; transposed, an input's among the outputs
+        # the window of an output is among the inputs; transposed, that of an input among outputs
         windows, within = (inputs, outputs) if transposed else (outputs, inputs)
         starts = torch.arange(windows) * stride - padding
         taps = starts[:, None] + torch.arange(size) * dilation
         inside = (taps >= 0) & (taps < within)
         along = inside.sum(1) if transposed else taps[inside].bincount(minlength=inputs)
-        met = met[..., None] * along
-    return met
+        counts = counts[..., None] * along
+    return counts
 
 
 @dataclass
 class Seen:
-    """What passed a place of the network so far."""
+    """Statistics of the values that entered a module so far."""
 
     values: int = 0
-    active: int = 0
-    not_binary: int = 0
+    active: int = 0  # values that are not 0
+    not_binary: int = 0  # values that are neither 0 nor 1
     largest: float = 0.0
-    fraction: int = 0  # bits after the point
+    fraction: int = 0  # bits after the binary point
     outputs: int = 0
 
     def look(self, x: Tensor, outputs: int) -> None:
+        """Add values and the number of outputs."""
         nonzero = int(x.count_nonzero())
         others = nonzero - int((x == 1).count_nonzero())
         self.values += x.numel()
@@ -105,28 +111,28 @@ class Seen:
 
     @property
     def bits(self) -> int:
-        """Width of the largest value in fixed point, without a sign."""
+        """Return the width of the largest value in fixed point, without a sign bit."""
         return _width(self.largest * 2**self.fraction)
 
 
 @dataclass
 class Weighed(Seen):
-    """Inputs that met weights: those of one module."""
+    """Statistics of the inputs of one module and their products with weights."""
 
     fan_in: int = 0
     dense: int = 0
     macs: int = 0  # pairs whose input is neither 0 nor 1
     acs: int = 0  # pairs whose input is 1
-    made_from: set[str] = field(default_factory=set)  # parameters
-    constants: int = 0  # weights that no parameter makes
-    last: int = 0  # when it ran last: operations before it that met weights
+    made_from: set[str] = field(default_factory=set)  # names of the weights' parameters
+    constants: int = 0  # weights that are not made from parameters
+    last: int = 0  # number of its last run among all products with weights
 
-    def weigh(self, x: Tensor, met: int | Tensor, outputs: int) -> None:
-        """Inputs that meet so many weights each, as for `count`."""
+    def weigh(self, x: Tensor, weights: int | Tensor, outputs: int) -> None:
+        """Add inputs, with the number of weights per input as for `count`."""
         before = self.not_binary
         self.look(x, outputs)
-        active = count(x != 0, met)
-        macs = count((x != 0) & (x != 1), met) if self.not_binary > before else 0
+        active = count(x != 0, weights)
+        macs = count((x != 0) & (x != 1), weights) if self.not_binary > before else 0
         self.macs += macs
         self.acs += active - macs
 
@@ -135,15 +141,15 @@ class Weighed(Seen):
 class Multiplied:
     """Products of two activations in one module."""
 
-    macs: int = 0  # pairs of two values that are neither 0 nor 1
-    acs: int = 0  # other pairs of two that are not 0
-    largest: float = 0.0  # of what came out
-    whole: bool = True  # whether all values that are multiplied are integers
+    macs: int = 0  # pairs without a 0 or a 1
+    acs: int = 0  # pairs without a 0 and with a 1
+    largest: float = 0.0  # largest magnitude of the results
+    whole: bool = True  # whether the values that MACs multiply are integers
 
     def multiply(
         self, left: Tensor, right: Tensor, out: Tensor, pairs: Callable[[Tensor, Tensor], int]
     ) -> None:
-        """A product, in which `pairs` counts those whose two values masks name."""
+        """Add a product; `pairs` counts the pairs whose two values are True in two masks."""
         active = pairs(left != 0, right != 0)
         others = [(x != 0) & (x != 1) for x in (left, right)]
         macs = pairs(*others) if all(bool(each.any()) for each in others) else 0
@@ -156,12 +162,12 @@ class Multiplied:
 
     @property
     def bits(self) -> int:
-        """Width of the largest sum, or product, without a sign."""
+        """Return the width of the largest sum or product, without a sign bit."""
         return _width(self.largest)
 
 
 def _largest(x: Tensor) -> float:
-    """Largest magnitude; UserError where values are no finite numbers."""
+    """Return the largest magnitude. Raises UserError for values that are not finite."""
     if not x.numel():
         return 0.0
     top = float(x.any() if x.dtype is torch.bool else x.abs().max())

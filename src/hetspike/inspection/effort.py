@@ -1,7 +1,7 @@
-"""Effort: the cost of a search or a training, in recordings passed through the network.
+"""Effort: the cost of a search or a training, in recordings that pass through the network.
 
-Seconds differ from run to run; recordings do not, and so the costs of a study are as reproducible
-as its accuracies. A pass with gradients counts as three without.
+Seconds differ from run to run and recordings do not, so the costs of a study are as reproducible as
+its accuracies. A pass with gradients counts as three passes without.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _COUNTS = ContextVar("counts", default=True)
 
 @contextmanager
 def uncounted() -> Iterator[None]:
-    """Exclude passes from the effort: they only try a network."""
+    """Exclude the passes in the block from the effort, because they only check a network."""
     before = _COUNTS.set(False)
     try:
         yield
@@ -30,14 +30,14 @@ def uncounted() -> Iterator[None]:
 
 @dataclass
 class Effort:
-    """Recordings passed forward, those with gradients PASSES_WITH_GRADIENT times."""
+    """The number of recordings passed forward; one with gradients counts PASSES_WITH_GRADIENT."""
 
     passes: int = 0
 
     def watch(self, model: nn.Module) -> None:
-        """Count what goes through the model and through every copy made of it from now on.
+        """Count the recordings that pass through the model, and through copies made later.
 
-        The model takes frames [T, B, ...] as its first argument.
+        The first argument of the model is frames [T, B, ...].
         """
 
         def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:

@@ -1,7 +1,7 @@
-"""Numbers that are not finite, located where they occur first.
+"""Checks for numbers that are not finite, with the place where they occur first.
 
-Spikes hide them: a neuron whose potential is not a number is silent, and silent neurons have a
-finite loss. So weights and statistics are looked at themselves. Looking only reads.
+The loss does not reveal them: a neuron whose potential is not a number does not spike, and a
+network of such neurons has a finite loss. So the checks read the weights and statistics themselves.
 """
 
 import math
@@ -22,7 +22,7 @@ def numbers_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _plain(name: str) -> str:
-    """A tensor's name without torch's words for what computes it.
+    """Return a tensor's name without the parts that torch adds for parametrizations.
 
     >>> _plain("fc1.0.parametrizations.weight.original")
     'fc1.0.weight'
@@ -35,9 +35,10 @@ def _plain(name: str) -> str:
 
 @torch.no_grad()
 def check_numbers(named: Mapping[str, Tensor], remedy: str = REMEDY) -> None:
-    """Raise UserError with the name of the first tensor that is not finite, and how many more.
+    """Raise UserError that names the first tensor with a number that is not finite.
 
-    One sum tells whether there is any; sums of finite numbers that overflow are looked at again.
+    If the sum of all numbers is finite, so are they. If not, each tensor is checked, since a sum of
+    finite numbers may overflow.
     """
     if not named or torch.cat([each.flatten() for each in named.values()]).sum().isfinite():
         return
@@ -48,8 +49,10 @@ def check_numbers(named: Mapping[str, Tensor], remedy: str = REMEDY) -> None:
 
 @torch.no_grad()
 def check_pass(model: nn.Module, frames: Tensor, logits: Tensor, loss: Tensor) -> None:
-    """Raise UserError unless the frames of a batch, what the model made of them, and the loss are
-    finite; it names the layer after which that ended."""
+    """Raise UserError unless the frames of a batch, their logits and the loss are finite.
+
+    The message names the first layer whose output is not finite.
+    """
     if (frames.sum() + logits.sum() + loss).isfinite():
         return
     if not frames.isfinite().all():
@@ -64,12 +67,12 @@ def check_pass(model: nn.Module, frames: Tensor, logits: Tensor, loss: Tensor) -
 
 
 def not_finite_logits(model: nn.Module, frames: Tensor, logits: Tensor) -> str:
-    """Say what is wrong with logits and after which layer it began, by one more pass."""
-    began: list[str] = []
+    """Describe logits that are not finite; one more pass finds the first layer that causes them."""
+    wrong: list[str] = []
 
     def look(name: str, output: object) -> None:
-        if not began and isinstance(output, Tensor) and not output.isfinite().all():
-            began.append(name)
+        if not wrong and isinstance(output, Tensor) and not output.isfinite().all():
+            wrong.append(name)
 
     hooks = [
         module.register_forward_hook(lambda _, inputs, output, name=name: look(name, output))
@@ -82,10 +85,10 @@ def not_finite_logits(model: nn.Module, frames: Tensor, logits: Tensor) -> str:
     finally:
         for hook in hooks:
             hook.remove()
-    where = f", first after layer {began[0]}" if began else ""
+    where = f", first after layer {wrong[0]}" if wrong else ""
     return f"the logits are not finite ({_worst(logits)}){where}"
 
 
 def _worst(values: Tensor) -> str:
-    """'nan' or 'inf', whichever is there."""
+    """Return 'nan' if there is one among the values, else 'inf'."""
     return "nan" if values.isnan().any() else "inf"

@@ -1,4 +1,4 @@
-"""Logits of any network, and how many of them name the right class."""
+"""Logits of any network, and its accuracy."""
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +11,17 @@ from hetspike.inspection.modes import evaluating
 
 @torch.no_grad()
 def answers(model: nn.Module, frames: Tensor) -> Tensor:
-    """Compute logits [B, classes] in evaluation mode; no running statistic moves."""
+    """Compute logits [B, classes] in evaluation mode; running statistics do not change."""
     with evaluating(model):
         return model(frames)
 
 
 def logits_of(model: nn.Module, samples: Samples, most: int = 64) -> Tensor:
-    """Compute logits [R, classes] of all recordings, in batches of at most `most`, on the CPU.
+    """Compute logits [R, classes] of all recordings in batches of at most `most`.
 
-    Raises UserError where they are not finite, with the layer after which that began.
+    The logits are on the CPU; each batch is on the device of the samples.
+
+    Raises UserError if a logit is not finite; the message names the first layer that causes it.
     """
     logits: list[Tensor] = []
     for frames, _ in samples.batches(at_once(samples.frames, most)):

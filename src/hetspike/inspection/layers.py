@@ -1,4 +1,4 @@
-"""Layers of any network that hold weights, and copies of networks."""
+"""The quantizable layers of any network, and copies of networks."""
 
 import copy
 
@@ -11,14 +11,14 @@ Synapses = nn.Conv1d | nn.Conv2d | nn.Linear
 
 
 def quantizable_layers(model: nn.Module) -> dict[str, Synapses]:
-    """Return convolutions and linear layers by their name, in the order of the model."""
+    """Return name -> layer of all convolutions and linear layers, in the order of the model."""
     return {name: layer for name, layer in model.named_modules() if isinstance(layer, Synapses)}
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """Copy a model. Neurons of both are reset: a state with gradients cannot be copied.
+    """Copy a model. The neurons of both are reset, because a state with gradients cannot be copied.
 
-    Raises UserError where a module keeps something else that cannot be copied.
+    Raises UserError if a module has another attribute that cannot be copied.
     """
     functional.reset_net(model)
     try:

@@ -1,4 +1,4 @@
-"""Training and evaluation mode, module by module: frozen modules stay frozen."""
+"""Training and evaluation mode of each module of a network; frozen modules stay frozen."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model into evaluation mode for a while, then restore the mode of each module."""
+    """Put the model into evaluation mode in the block, then restore the mode of each module."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -22,8 +22,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 def frozen(model: nn.Module) -> list[nn.Module]:
     """Return the modules that a training leaves in evaluation mode.
 
-    Those are the modules in evaluation mode of a model in training mode, and the batch norms none
-    of whose parameters learns: their statistics are frozen with them.
+    If the model is in training mode, these are its modules in evaluation mode. They are also the
+    batch norms whose parameters all have `requires_grad` False: their statistics do not change.
     """
     own = [module for module in model.modules() if model.training and not module.training]
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]

@@ -1,14 +1,14 @@
-"""A trace of a forward pass: every operation, sorted and counted.
+"""A count of every operation in a forward pass, sorted by kind.
 
-`Watch` sees every operation of PyTorch that a network runs [TorchDispatchMode]. It knows which
-tensors are activations, made from the frames, and which are constants, made from parameters or
-from nothing, and sorts operations by what they do with activations:
+`Watch` receives every operation of PyTorch that a network runs [TorchDispatchMode]. It tracks which
+tensors are activations (computed from the frames) and which are constants (computed from parameters
+or from nothing). It sorts the operations on activations:
 
-    weighed     meets weights: a product with a constant, matrix, convolution or element by element
-    multiplied  a product of two activations, as attention has
-    free        moves, compares or adds, or scales by a number or by one for each channel, as batch
-                norm does; all that neurons do between their inputs and their spikes
-    uncounted   anything else: it is named, since what it costs is not known
+    weighed     a product with a constant: a matrix product, a convolution, or element by element
+    multiplied  a product of two activations, as in attention
+    free        moves, comparisons and additions; scaling by one number, or by one per channel as in
+                batch norm; all operations inside neurons
+    uncounted   all others: their cost is not known, so they are listed by name
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,9 +22,16 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hetspike.inspection.counting import Multiplied, Seen, Weighed, count_products, weights_met
+from hetspike.inspection.counting import (
+    Multiplied,
+    Seen,
+    Weighed,
+    count_products,
+    weights_per_input,
+)
 
-ACTIVATION = None  # the origin of a tensor; that of a constant: names of parameters
+# the origin of a tensor: ACTIVATION, or the names of the parameters from which it was computed
+ACTIVATION = None
 NOTHING: frozenset[str] = frozenset()
 
 # operations by their name in aten, without the underscores at its ends
@@ -35,7 +42,7 @@ MATRICES = {  # position of the left matrix; the right one follows
 ELEMENTWISE = {"mul": 0, "addcmul": 1}  # position of the first factor
 DIVISIONS = ("div", "true_divide")
 NORMS = ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm")
-# what only moves values, or makes constants
+# operations that only move values, or make constants
 MOVES = """
     alias arange as_strided cat channel_shuffle clone col2im constant_pad_nd copy detach diag_embed
     embedding empty empty_like empty_strided eye fill flip full full_like gather im2col index
@@ -58,7 +65,7 @@ COMPARES = """
     min minimum mode nan_to_num ne or relu round searchsorted sgn sign signbit sort threshold topk
     trunc xor
 """
-# and scales by numbers that no activation decides, once a sum or a channel
+# additions, and scaling by numbers that do not depend on activations, once per sum or channel
 ADDS = """
     adaptive_avg_pool2d adaptive_avg_pool3d add avg_pool1d avg_pool2d avg_pool3d bincount
     bitwise_left_shift bitwise_right_shift cumsum index_add leaky_relu lshift mean nansum
@@ -68,9 +75,9 @@ FREE = frozenset(f"{MOVES} {COMPARES} {ADDS}".split())
 
 
 class Watch(TorchDispatchMode):
-    """Counts what a model does when it is called; frames are its arguments.
+    """A counter of the operations of a model that is called with frames.
 
-    What it finds stands under the names of modules, in the order of execution.
+    Its dictionaries have the names of modules as keys, in the order of execution.
 
     >>> model = nn.Sequential(nn.Linear(2, 3), nn.Softmax(-1))
     >>> with torch.no_grad(), Watch(model) as seen:
@@ -84,23 +91,23 @@ class Watch(TorchDispatchMode):
         self.weighed: dict[str, Weighed] = {}
         self.multiplied: dict[str, Multiplied] = {}
         self.neurons: dict[str, Seen] = {}
-        self.uncounted: dict[tuple[str, str], int] = {}  # module and operation: values
+        self.uncounted: dict[tuple[str, str], int] = {}  # (module, operation) -> values
         self.numbers = dict(model.named_parameters()) | dict(model.named_buffers())
         self._model = model
-        self._names = {each: name for name, each in model.named_modules()}
-        self._origins: dict[int, frozenset[str] | None] = {}  # of a storage, by its address
-        self._modules: list[nn.Module] = []  # that are at work, the innermost last
+        self._names = {module: name for name, module in model.named_modules()}
+        self._origins: dict[int, frozenset[str] | None] = {}  # address of a storage -> origin
+        self._modules: list[nn.Module] = []  # modules that are running, the innermost last
         self._executed = 0
 
     def __enter__(self) -> Self:
-        self._origins = {_place(p): frozenset({name}) for name, p in self.numbers.items()}
+        self._origins = {_storage(p): frozenset({name}) for name, p in self.numbers.items()}
         with ExitStack() as stack:
             for module in self._names:
                 before = module.register_forward_pre_hook(self._begin)
                 after = module.register_forward_hook(self._end, always_call=True)
                 stack.callback(before.remove)
                 stack.callback(after.remove)
-            # in parts that are known, instead of in one operation
+            # attention runs as its matrix products and its softmax, not as one operation
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
             stack.callback(
                 torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled()
@@ -127,7 +134,7 @@ class Watch(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # to be skipped by it, torch imports its whole compiler: seconds
+        return False  # True would make torch import its compiler, which takes seconds
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: Any = None
@@ -136,7 +143,7 @@ class Watch(TorchDispatchMode):
         origin = self._origin([*_tensors(args), *_tensors(kwargs.values())])
         name = _name(func)
         before = args
-        if name in ELEMENTWISE and func._schema.is_mutable:  # factors that it writes over
+        if name in ELEMENTWISE and func._schema.is_mutable:  # the operation overwrites a factor
             before = tuple(self._copy(x) if isinstance(x, Tensor) else x for x in args)
         out = func(*args, **kwargs)
         self._set_origin(out, NOTHING if name == "lift_fresh" else origin)  # torch.tensor(...)
@@ -145,27 +152,27 @@ class Watch(TorchDispatchMode):
         return out
 
     def _sort(self, name: str, args: tuple, out: Any) -> None:
-        """What an operation on activations counts as."""
+        """Count an operation on activations under its kind."""
         known = not any(x.is_complex() for x in _tensors(args))
         if known and name in MATRICES:
-            at = MATRICES[name]
-            self._matrices(args[at], args[at + 1], out)
+            left = MATRICES[name]
+            self._matrices(args[left], args[left + 1], out)
         elif known and name == "convolution":
             self._convolution(out, *args)
         elif any(isinstance(module, neuron.BaseNode) for module in self._modules):
             pass
         elif known and name in ELEMENTWISE:
-            at = ELEMENTWISE[name]
-            self._elements(args[at], args[at + 1], out)
+            first = ELEMENTWISE[name]
+            self._elements(args[first], args[first + 1], out)
         elif known and name in DIVISIONS and not self._is_activation(args[1]):
             self._elements(args[0], args[1], out)
-        elif not (name in NORMS and not args[5]):  # in evaluation
+        elif not (name in NORMS and not args[5]):  # a batch norm in evaluation mode is free
             values = sum(x.numel() for x in _tensors(args) if self._is_activation(x))
             key = self._inside(), name
             self.uncounted[key] = self.uncounted.get(key, 0) + values
 
     def _matrices(self, left: Tensor, right: Tensor, out: Tensor) -> None:
-        """Matrices or vectors, or batches of them."""
+        """Count a product of matrices or vectors, or of batches of them."""
         if right.dim() == 1:
             right = right[:, None]
         if left.dim() == 1:
@@ -180,14 +187,14 @@ class Watch(TorchDispatchMode):
     def _convolution(self, out: Tensor, x: Tensor, weight: Tensor, *args: Any) -> None:
         _, stride, padding, dilation, transposed, output_padding, groups = args
         if self._is_activation(weight):
-            how = (None, stride, padding, dilation, transposed, output_padding, groups)
+            options = (None, stride, padding, dilation, transposed, output_padding, groups)
 
-            def met_in(masks: Tensor, kernels: Tensor) -> int:
-                return int(torch.convolution(masks.double(), kernels.double(), *how).sum())
+            def pairs(masks: Tensor, kernels: Tensor) -> int:
+                return int(torch.convolution(masks.double(), kernels.double(), *options).sum())
 
-            self._multiply(x, weight, out, met_in)
+            self._multiply(x, weight, out, pairs)
             return
-        met = weights_met(
+        weights = weights_per_input(
             x.shape[2:],
             out.shape[2:],
             weight.shape,
@@ -198,12 +205,12 @@ class Watch(TorchDispatchMode):
             transposed=transposed,
         )
         fan_in = weight.numel() // out.shape[1]
-        # beyond the borders, too, as the field counts
+        # includes the padding, as papers of the field count
         dense = x.numel() * weight[0].numel() if transposed else out.numel() * fan_in
-        self._weigh(x, weight, out, met, fan_in=fan_in, dense=dense)
+        self._weigh(x, weight, out, weights, fan_in=fan_in, dense=dense)
 
     def _elements(self, x: Any, other: Any, out: Tensor) -> None:
-        """Element by element; scaled by a number, or by one for each place of an axis: free."""
+        """Count a product element by element; scaling by a number or a vector is free."""
         if not self._is_activation(x):
             x, other = other, x
         if self._is_activation(other):
@@ -216,16 +223,20 @@ class Watch(TorchDispatchMode):
         x: Tensor,
         weight: Tensor,
         out: Tensor,
-        met: int | Tensor,
+        weights: int | Tensor,
         *,
         fan_in: int,
         dense: int | None = None,
     ) -> None:
-        """Each value of x meets so many weights; fewer at borders, which `dense` does not see."""
-        origins = self._origins.get(_place(weight), NOTHING) or NOTHING
+        """Count products with constants.
+
+        weights  number of weights per value of x, as for `counting.count`
+        dense    number of pairs, padding included; None: `weights` for each value
+        """
+        origins = self._origins.get(_storage(weight), NOTHING) or NOTHING
         row = self.weighed.setdefault(self._owner(origins), Weighed())
-        row.weigh(x, met, out.numel())
-        row.dense += x.numel() * int(met) if dense is None else dense
+        row.weigh(x, weights, out.numel())
+        row.dense += x.numel() * int(weights) if dense is None else dense
         row.fan_in = max(row.fan_in, fan_in)
         row.made_from |= origins
         if not origins:
@@ -239,31 +250,34 @@ class Watch(TorchDispatchMode):
         self.multiplied.setdefault(self._inside(), Multiplied()).multiply(left, right, out, pairs)
 
     def _owner(self, origins: frozenset[str]) -> str:
-        """The module whose weights these are: that at work, or the home of most of the numbers."""
+        """Return the name of the module that owns weights with these origins.
+
+        It is the running module, or the module of the parameter with most numbers.
+        """
         if not origins:
             return self._inside()
-        most = max(sorted(origins), key=lambda name: self.numbers[name].numel())
-        place = _place(self.numbers[most])
-        if any(_place(p) == place for p in self._modules[-1].parameters(recurse=False)):
-            return self._inside()  # it may share them with another
-        # a parametrized weight lies in a module of its own, inside of the layer
-        home = most.partition(".parametrizations.")[0]
-        return home if home != most else most.rpartition(".")[0]
+        largest = max(sorted(origins), key=lambda name: self.numbers[name].numel())
+        storage = _storage(self.numbers[largest])
+        if any(_storage(p) == storage for p in self._modules[-1].parameters(recurse=False)):
+            return self._inside()  # which may share the parameter with another module
+        # a parametrized weight is in a module inside the layer
+        layer = largest.partition(".parametrizations.")[0]
+        return layer if layer != largest else largest.rpartition(".")[0]
 
     def _inside(self) -> str:
-        """The innermost module that is at work."""
+        """Return the name of the innermost running module."""
         return self._names[self._modules[-1]]
 
     def _origin(self, tensors: list[Tensor]) -> frozenset[str] | None:
-        """Of what is made from these: an activation if one of them is."""
-        found = [self._origins.get(_place(x), NOTHING) for x in tensors]
-        if any(each is ACTIVATION for each in found):
+        """Return the origin of a result of these tensors: ACTIVATION if one of them is one."""
+        origins = [self._origins.get(_storage(x), NOTHING) for x in tensors]
+        if any(origin is ACTIVATION for origin in origins):
             return ACTIVATION
-        return NOTHING.union(*(each for each in found if each))
+        return NOTHING.union(*(origin for origin in origins if origin))
 
-    def _set_origin(self, made: Any, origin: frozenset[str] | None) -> None:
-        for x in _tensors([made]):
-            self._origins[_place(x)] = origin
+    def _set_origin(self, results: Any, origin: frozenset[str] | None) -> None:
+        for x in _tensors([results]):
+            self._origins[_storage(x)] = origin
 
     def _copy(self, x: Tensor) -> Tensor:
         copied = x.clone()
@@ -271,17 +285,17 @@ class Watch(TorchDispatchMode):
         return copied
 
     def _is_activation(self, x: Any) -> bool:
-        return isinstance(x, Tensor) and self._origins.get(_place(x), NOTHING) is ACTIVATION
+        return isinstance(x, Tensor) and self._origins.get(_storage(x), NOTHING) is ACTIVATION
 
 
 @cache
 def _name(func: Any) -> str:
-    """Of an operation, whatever it writes to: 'mul' of aten::mul.Tensor and aten::mul_.Scalar."""
+    """Return an operation's base name: 'mul' for aten::mul.Tensor and aten::mul_.Scalar."""
     return str(func._schema.name).rpartition("::")[2].strip("_")
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
-    """Those among arguments or results, lists of them included."""
+    """Yield the tensors among arguments or results, also those in lists."""
     for each in values:
         if isinstance(each, Tensor):
             yield each
@@ -289,6 +303,6 @@ def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
             yield from _tensors(each)
 
 
-def _place(x: Tensor) -> int:
-    """What a tensor, its views and its slices have in common."""
+def _storage(x: Tensor) -> int:
+    """Return a number that a tensor shares with its views and slices: its storage's address."""
     return x.untyped_storage().data_ptr() if x.layout is torch.strided else id(x)

@@ -1,8 +1,8 @@
-"""Networks by name: settings in, a module that maps frames [T, B, C, H, W] to logits out.
+"""The registry of architectures, which map frames [T, B, C, H, W] to logits [B, classes].
 
-A network is one module of this package that ends in an `ARCHITECTURE`. To add one, write the module
-and name it here with its settings. The modules are imported by `load` when they are needed, so that
-looking up a name stays cheap.
+An architecture is one module of this package that defines `ARCHITECTURE`. To add one, write the
+module and name it in `NETWORKS` with its settings class. `load` imports a module when it is needed,
+so that importing the registry is fast.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ NETWORKS: dict[str, type[NetworkSettings]] = {"spikformer": SpikformerSettings}
 
 
 def dotted_names(layers: list[str]) -> list[tuple[str, str]]:
-    """Name layers by themselves: for architectures without names of parts."""
+    """Return no part and the full name for each layer: the default of `Architecture`."""
     return [("", layer) for layer in layers]
 
 
 class Architecture(NamedTuple):
-    """What the module of a network defines.
+    """The functions of an architecture.
 
-    build           number of classes and the settings, by keyword -> the untrained network
-    layer_names     names of layers, in order -> of each the part of the network that it belongs to
-                    and a short name, for figures
-    integer_logits  network, `packed.engine.Engine`, event counts -> logits; None where the network
+    build           number of classes, and the settings as keywords -> the untrained network
+    layer_names     names of all layers, in order -> for each layer the part of the network that it
+                    belongs to and a short name, for figures
+    integer_logits  network, `packed.engine.Engine`, event counts -> logits; None if the network
                     does not run on integers
     """
 
@@ -43,14 +43,14 @@ class Architecture(NamedTuple):
 
 
 def load(name: str) -> Architecture:
-    """Return the architecture of that name."""
+    """Import and return the architecture of this name."""
     return import_module(f"{__name__}.{name}").ARCHITECTURE
 
 
 def network_settings(content: Any) -> NetworkSettings:
-    """Check the settings of a network by the class of the architecture that they name.
+    """Return the settings of a network, checked by the settings class of their architecture.
 
-    Raises ValueError where there is no such architecture, or it has no such settings.
+    Raises ValueError for an unknown architecture and for wrong settings.
     """
     if isinstance(content, NetworkSettings):
         return content
@@ -62,11 +62,11 @@ def network_settings(content: Any) -> NetworkSettings:
     return NETWORKS[name].model_validate(content)
 
 
-# a field of settings that holds the settings of any network
+# the type of a field for the settings of any network
 AnyNetwork = Annotated[SerializeAsAny[NetworkSettings], BeforeValidator(network_settings)]
 
 
 def build(settings: NetworkSettings, classes: int) -> nn.Module:
-    """Build an untrained network. Its weights are random: seed torch first."""
+    """Build an untrained network. Its weights are random, so seed torch first."""
     options = settings.model_dump(exclude={"architecture"})
     return load(settings.architecture).build(classes, **options)

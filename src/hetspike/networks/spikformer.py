@@ -1,18 +1,18 @@
-"""The event-data Spikformer (Zhou et al. 2023, arXiv 2209.15425), read from top to bottom.
+"""The event-data Spikformer (Zhou et al. 2023, arXiv 2209.15425).
 
-Built from SpikingJelly's multi-step neurons and layers. Shapes carry these letters:
+It is built from SpikingJelly's multi-step neurons and layers. The letters of shapes:
 
     T time steps   B batch   C channels   H, W image   N = H*W tokens   D width   h heads
 
     frames [T, B, 2, H, W]
-      -> PatchSplitting   four times conv3x3-BN-LIF, each followed by an optional max-pool,
-                          then x + LIF(BN(conv3x3(x))) as the position encoding
+      -> PatchSplitting   four times conv3x3-BN-LIF, each with an optional max-pool after it,
+                          then x + LIF(BN(conv3x3(x))), the position encoding
       -> depth x Block    x + SSA(x), then x + MLP(x)
       -> mean over tokens -> linear head -> mean over T
     logits [B, classes]
 
-The residual stream adds spikes to spikes, so what enters q, k, v and fc1 are small integers,
-not bits: this is where a multiplier is really needed, and where the cost model looks.
+The residual stream adds spikes to spikes, so the inputs of q, k, v and fc1 are small integers
+instead of spikes. The cost model charges multiplications or shifts for integers above 1.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,9 @@ STAGES = 4
 
 
 def lif(threshold: float = 1.0) -> neuron.LIFNode:
-    """Leaky integrate-and-fire, tau 2: v += (x - v)/2; s = H(v - threshold); v = v (1 - s).
+    """Make leaky integrate-and-fire neurons with tau 2.
+
+    v += (x - v) / 2; s = H(v - threshold), with H the unit step; v = v (1 - s)
 
     The sigmoid surrogate has alpha 4 and the reset passes no gradient, as in the original code.
     """
@@ -52,7 +54,7 @@ def lif(threshold: float = 1.0) -> neuron.LIFNode:
 
 
 def conv_bn_lif(channels_in: int, channels_out: int) -> Firing:
-    """3x3 convolution without bias, batch norm, LIF: [T, B, C_in, H, W] -> [T, B, C_out, H, W]."""
+    """3x3 convolution, batch norm, LIF: [T, B, C_in, H, W] -> [T, B, C_out, H, W]."""
     return Firing(
         layer.Conv2d(channels_in, channels_out, 3, padding=1, bias=False, step_mode="m"),
         layer.BatchNorm2d(channels_out, step_mode="m"),
@@ -61,7 +63,7 @@ def conv_bn_lif(channels_in: int, channels_out: int) -> Firing:
 
 
 def token_bn_lif(channels_in: int, channels_out: int) -> Firing:
-    """The same with a 1x1 convolution over tokens: [T, B, C_in, N] -> [T, B, C_out, N]."""
+    """1x1 convolution of tokens, batch norm, LIF: [T, B, C_in, N] -> [T, B, C_out, N]."""
     return Firing(
         layer.Conv1d(channels_in, channels_out, 1, bias=False, step_mode="m"),
         layer.BatchNorm1d(channels_out, step_mode="m"),
@@ -90,7 +92,7 @@ class PatchSplitting(nn.Module):
 
 
 class SpikingSelfAttention(nn.Module):
-    """SSA: LIF((q k^T) v * scale), then a projection; spikes are never negative: no softmax."""
+    """SSA: LIF((q k^T) v * scale), then a projection. Spikes are not negative, so no softmax."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -107,7 +109,7 @@ class SpikingSelfAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """x + SSA(x), then x + MLP(x) on [T, B, D, N]; the MLP's hidden width is 4 D."""
+    """x + SSA(x), then x + MLP(x) on [T, B, D, N]; the hidden width of the MLP is mlp_ratio D."""
 
     def __init__(self, width: int, heads: int, mlp_ratio: int) -> None:
         super().__init__()
@@ -121,6 +123,8 @@ class Block(nn.Module):
 
 
 class Spikformer(nn.Module):
+    """Frames [T, B, 2, H, W] -> logits [B, classes]."""
+
     def __init__(
         self,
         classes: int,
@@ -163,7 +167,7 @@ def layer_names(layers: list[str]) -> list[tuple[str, str]]:
 
 
 def integer_logits(model: Spikformer, engine: Any, x: Tensor) -> Tensor:
-    """Run on an integer engine: event counts [T, B, 2, H, W] -> logits [B, classes]."""
+    """Run the network on an integer engine: event counts [T, B, 2, H, W] -> logits [B, classes]."""
     for stage in model.patch.stages:
         x = engine.spikes(stage, x) if isinstance(stage, nn.Sequential) else engine.pool(stage, x)
     x = (x + engine.spikes(model.patch.position, x)).flatten(3)
@@ -174,8 +178,8 @@ def integer_logits(model: Spikformer, engine: Any, x: Tensor) -> Tensor:
             engine.spikes(each, x).unflatten(2, (attention.heads, -1))
             for each in (attention.q, attention.k, attention.v)
         )
-        met = engine.attend(attention, (q, k, v), attention.attention_lif, ATTENTION_SCALE)
-        x = x + engine.spikes(attention.projection, met)
+        attended = engine.attend(attention, (q, k, v), attention.attention_lif, ATTENTION_SCALE)
+        x = x + engine.spikes(attention.projection, attended)
         x = x + engine.spikes(block.fc2, engine.spikes(block.fc1, x))
     return engine.classify(model.head, x)
 

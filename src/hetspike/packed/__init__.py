@@ -1,1 +1,1 @@
-"""Files of networks, and the integer engine that runs them."""
+"""Files of trained and packed networks, and the integer engine that runs packed ones."""

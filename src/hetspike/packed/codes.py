@@ -1,4 +1,4 @@
-"""Bit strings of weights: signs and indices of magnitudes at their width."""
+"""Bit strings of weights: the sign and the index of the magnitude of each weight."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def size_of(shape: Sequence[int], bits: int) -> int:
-    """Return the number of bytes of so many codes.
+    """Return the number of bytes of the codes of a weight tensor of this shape.
 
     >>> size_of((3, 2), 3)  # 18 bits
     3
@@ -18,7 +18,7 @@ def size_of(shape: Sequence[int], bits: int) -> int:
 
 
 def to_bits(negative: Tensor, index: Tensor, bits: int) -> Tensor:
-    """Pack signs and indices [...] into a string of bits, uint8 [ceil(n b / 8)].
+    """Pack the signs and indices [...] of n weights of b bits into bytes, uint8 [ceil(n b / 8)].
 
     >>> to_bits(torch.tensor([True, False]), torch.tensor([1, 2]), 3).tolist()  # 101 010 00
     [168]
@@ -29,7 +29,7 @@ def to_bits(negative: Tensor, index: Tensor, bits: int) -> Tensor:
 
 
 def from_bits(packed: Tensor, shape: Sequence[int], bits: int) -> tuple[Tensor, Tensor]:
-    """Unpack signs (bool) and indices (int64) [shape] from a string of bits."""
+    """Unpack signs (bool) and indices (int64), both of this shape, from bytes of `to_bits`."""
     count = math.prod(shape)
     digits = np.unpackbits(packed.numpy(), count=count * bits).reshape(count, bits)
     index = digits[:, 1:] @ (1 << np.arange(bits - 2, -1, -1))

@@ -1,9 +1,9 @@
-"""The container of networks, trained or packed: safetensors with a digest.
+"""The container of trained and packed networks: a safetensors file with a digest.
 
-The header of the file says in JSON, under the key `hetspike`, what the network is. What stands
-there first, `digest`, is the SHA-256 of the whole file with 64 zeros in its place, so that no bit
-of it changes unseen. Nothing is allocated because a header says so: lengths are compared with the
-bytes that are there before a tensor is read.
+The metadata of the file contains our header, as JSON under the key `hetspike`. Its first entry,
+`digest`, is the SHA-256 of the whole file with 64 zeros in the place of the digest, so that a
+change of any bit is detected. The lengths in the header are compared with the length of the file
+before a tensor is read, so that a wrong header cannot allocate memory.
 """
 
 import hashlib
@@ -19,47 +19,48 @@ from torch import Tensor
 
 from hetspike.errors import UserError
 
-LENGTH = 8  # bytes in which safetensors says how long its header is
+LENGTH = 8  # bytes of the length of the header in safetensors
 KEY, METADATA = "hetspike", "__metadata__"
 TYPES = {
     **{"BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16},
     **{"I32": torch.int32, "I64": torch.int64, "F16": torch.float16, "BF16": torch.bfloat16},
     **{"F32": torch.float32, "F64": torch.float64},
 }
-LARGEST_FILE = 2**28  # bytes; the paper's network takes ten million in float
-LONGEST_HEADER = 2**24  # bytes; that network's takes six thousand
-DEEPEST = 16  # lists and objects within each other in a header
+LARGEST_FILE = 2**28  # bytes; the paper's network in float has ten million
+LONGEST_HEADER = 2**24  # bytes; the header of that network has six thousand
+DEEPEST = 16  # levels of nested lists and objects in a header
 ZEROS = "0" * hashlib.sha256().digest_size * 2
 FOREIGN = "not a safetensors file, or a damaged one: get it again"
 
 
-def sealed(tensors: dict[str, Tensor], said: dict[str, Any]) -> bytes:
-    """Return the bytes of a file of tensors and a header.
+def sealed(tensors: dict[str, Tensor], header: dict[str, Any]) -> bytes:
+    """Return the bytes of a file with these tensors and this header.
 
-    Raises UserError for what such a file cannot hold, numbers that are not finite among it.
+    Raises UserError for values that a file cannot contain, such as numbers that are not finite.
     """
-    for name, each in tensors.items():
-        if not isinstance(each, Tensor) or each.dtype not in TYPES.values():
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor) or tensor.dtype not in TYPES.values():
             raise UserError(f"{name} is no tensor of numbers, and a file holds nothing else")
     check_finite(tensors)
     try:
-        text = json.dumps({"digest": ZEROS, **said}, separators=(",", ":"), allow_nan=False)
+        text = json.dumps({"digest": ZEROS, **header}, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise UserError(f"the header of a file cannot say this in JSON: {error}") from None
-    # each tensor with memory of its own: safetensors refuses those that share it
-    apart = {
-        name: each.clone(memory_format=torch.contiguous_format) for name, each in tensors.items()
+        raise UserError(f"an entry of the header is not JSON: {error}") from None
+    # safetensors refuses tensors that share memory
+    copies = {
+        name: tensor.clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
     }
-    data = save(apart, {KEY: text})
-    opened(data)  # what is written can be read
+    data = save(copies, {KEY: text})
+    opened(data)  # raises if the file could not be read again
     return data.replace(ZEROS.encode(), _digest(data).encode(), 1)
 
 
 def check_seal(data: bytes, digest: Any) -> None:
-    """Raise UserError unless the digest that a file says is its own."""
-    said = digest if isinstance(digest, str) and len(digest) == len(ZEROS) else ZEROS
-    # what is said first is found first
-    if _digest(data.replace(said.encode(errors="replace"), ZEROS.encode(), 1)) != digest:
+    """Raise UserError unless the digest in the header of a file is that of the file."""
+    stored = digest if isinstance(digest, str) and len(digest) == len(ZEROS) else ZEROS
+    # the digest is the first entry of the header, so its first occurrence is replaced
+    if _digest(data.replace(stored.encode(errors="replace"), ZEROS.encode(), 1)) != digest:
         raise UserError("the file is damaged (its checksum differs): get it again")
 
 
@@ -68,7 +69,7 @@ def _digest(data: bytes) -> str:
 
 
 def tensors_of(data: bytes) -> dict[str, Tensor]:
-    """Return the tensors of a file. Raises UserError where a number is not finite."""
+    """Return the tensors of a file. Raises UserError if a number is not finite."""
     try:
         tensors = load(data)
     except SafetensorError:
@@ -78,9 +79,9 @@ def tensors_of(data: bytes) -> dict[str, Tensor]:
 
 
 def check_finite(tensors: dict[str, Tensor]) -> None:
-    """Raise UserError that names the layer of a number which is not finite."""
-    for name, each in tensors.items():
-        if each.is_floating_point() and not each.isfinite().all():
+    """Raise UserError if a number is not finite; the message names the layer."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
             layer, _, part = name.rpartition(".")
             raise UserError(
                 f"layer {layer or 'without a name'} has a number in its {part} that is not finite, "
@@ -89,9 +90,9 @@ def check_finite(tensors: dict[str, Tensor]) -> None:
 
 
 def opened(data: bytes) -> dict[str, Any]:
-    """Return the header of a file, before its digest is checked.
+    """Return the header of a file, without a check of its digest.
 
-    Raises UserError for other files, and where the header and the bytes behind it do not fit.
+    Raises UserError for files of other kinds, and if the header does not fit the bytes after it.
     """
     length = int.from_bytes(data[:LENGTH], "little")
     if not 0 < length <= len(data) - LENGTH:
@@ -107,51 +108,51 @@ def opened(data: bytes) -> dict[str, Any]:
 
 
 def _parsed(text: bytes | str) -> dict[str, Any]:
-    """A JSON object in which no key stands twice and nothing lies too deep."""
+    """Parse a JSON object. Raises UserError for a repeated key and for too many levels."""
     try:
-        found = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+        content = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise UserError(FOREIGN) from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise UserError(FOREIGN)
-    level: list[Any] = [found]
+    level: list[Any] = [content]
     for _ in range(DEEPEST):
         inner = [each.values() if isinstance(each, dict) else each for each in level]
         level = [each for part in inner for each in part if isinstance(each, dict | list)]
     if level:
         raise UserError(FOREIGN)
-    return found
+    return content
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(found := dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice")
-    return found
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(content := dict(pairs)) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return content
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _check_places(header: dict[str, Any], there: int) -> None:
-    """Raise UserError unless the tensors lie one behind the other in so many bytes."""
-    ends = [(0, 0)]
+def _check_places(header: dict[str, Any], size: int) -> None:
+    """Raise UserError unless the tensors fill `size` bytes without gaps and overlaps."""
+    places = [(0, 0)]
     try:
-        for each in header.values():
-            start, end = each["data_offsets"]
-            numbers = [start, end, *each["shape"]]
+        for tensor in header.values():
+            start, end = tensor["data_offsets"]
+            numbers = [start, end, *tensor["shape"]]
             if not all(type(number) is int and number >= 0 for number in numbers):
                 raise UserError(FOREIGN)
-            if end - start != prod(each["shape"]) * TYPES[each["dtype"]].itemsize:
+            if end - start != prod(tensor["shape"]) * TYPES[tensor["dtype"]].itemsize:
                 raise UserError(FOREIGN)
-            ends.append((start, end))
+            places.append((start, end))
     except (ValueError, LookupError, TypeError):
         raise UserError(FOREIGN) from None
-    promised = max(end for _, end in ends)
-    if promised != there:
+    expected = max(end for _, end in places)
+    if expected != size:
         raise UserError(
-            f"the file is cut short or damaged: it holds {there} bytes of tensors, its header "
-            f"promises {promised}; get it again"
+            f"the file is cut short or damaged: it holds {size} bytes of tensors, its header "
+            f"promises {expected}; get it again"
         )
-    if any(end != start for (_, end), (start, _) in pairwise(sorted(ends))):
+    if any(end != start for (_, end), (start, _) in pairwise(sorted(places))):
         raise UserError(FOREIGN)

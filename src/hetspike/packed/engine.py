@@ -1,23 +1,25 @@
 """An integer engine for packed networks: additions, shifts and comparisons.
 
-A layer's accumulator sums levels as integers, in units of the smallest. What follows it in the
-float network, gain a and shift b of a channel and a neuron of threshold h,
+The accumulator acc of a layer sums levels as integers, in units of the smallest level. In the float
+network, a channel has the gain a and the shift b, and its neuron has the threshold h:
 
     x = a acc + b        v += (x - v) / 2        s = [v >= h]        v = (1 - s) v
 
-becomes, with u = v / a, B = b / a and H = h / a in fixed point,
+The engine computes the same with u = v / a, B = b / a and H = h / a in fixed point:
 
     u += (acc + B - u) >> 1        s = [u >= H]        u = (1 - s) u
 
-so that no spike is multiplied and no potential scaled; where a is negative the levels change sign.
-a and b are short numbers, so a potential often meets its threshold exactly: H lies below h / a by
-what the roundings may have taken from u, and the neuron fires then as well.
-Multiplications are left where integers above 1 meet uniform weights, as the energy view `ops`
-charges them.
-The classifier's accumulators are where integers end: logits are theirs, scaled by class.
+So spikes are not multiplied and potentials are not scaled. Where a is negative, the levels change
+their sign. Float16 numbers a and b have few bits, so a potential is often exactly equal to its
+threshold. Therefore H is below h / a by the largest sum of the rounding errors of u: a neuron also
+fires if u is too small only by rounding.
 
-Sums run on floating-point units, which are exact on integers up to 2^24 or 2^53: the faster that
-suffices for the largest sum is taken, and a sum beyond both is refused.
+Multiplications remain for integers above 1 and uniform weights, as the energy view `ops` charges
+them. The logits are the accumulators of the classifier, times a float scale per class.
+
+Sums are computed by floating-point units, which are exact for integers up to 2^24 (float32) or
+2^53 (float64). A layer uses the faster type that is exact for its largest sum, and a sum that is
+too large for both is refused.
 """
 
 from collections import defaultdict
@@ -33,22 +35,22 @@ from torch.nn.functional import conv1d, conv2d, linear
 from hetspike.data.frames import LARGEST_COUNT
 from hetspike.data.samples import StoredFrames, at_once
 from hetspike.errors import UserError
-from hetspike.inspection.counting import count, weights_met
+from hetspike.inspection.counting import count, weights_per_input
 from hetspike.inspection.layers import Synapses, quantizable_layers
 from hetspike.networks import load
 from hetspike.packed.folding import BatchNorm
 from hetspike.packed.packing import Packed, PackedLayer, network_of
 from hetspike.quantization.levels import SCHEMES
 
-FRACTION = 24  # bits below the unit of an accumulator, fewer where its sums are wide
-POTENTIAL_BITS = 61  # of int64: the difference of two potentials takes one more, the sign another
+FRACTION = 24  # fraction bits of a potential; fewer if the sums are wide
+POTENTIAL_BITS = 61  # of int64: a difference of two potentials needs one more bit, its sign another
 EXACT_BITS = 53
-EXACT = {torch.float32: 2**24, torch.float64: 2**EXACT_BITS}  # integers up to there have no gaps
+EXACT = {torch.float32: 2**24, torch.float64: 2**EXACT_BITS}  # all integers up to here are exact
 BATCH = 100
 
 
 class Count(NamedTuple):
-    """Operations of one layer, or of the attention products of a module, a recording [mean]."""
+    """Operations of one layer, or of the attention products of a module: mean per recording."""
 
     layer: str
     multiplications: float
@@ -58,14 +60,14 @@ class Count(NamedTuple):
 
 @dataclass
 class Tally:
-    """Pairs of two values that met: of a weight and an integer above 1, and all others."""
+    """Pairs of a weight and an integer above 1 (macs), and all other pairs (acs)."""
 
     macs: int = 0
     acs: int = 0
 
 
 class Fixed(NamedTuple):
-    """What neurons add at every step, and where they fire, in units of 2^-fraction accumulators."""
+    """The shift and threshold of neurons, in units of 2^-fraction of an accumulator's unit."""
 
     fraction: Tensor
     shift: Tensor
@@ -73,26 +75,27 @@ class Fixed(NamedTuple):
 
 
 def fixed_point(gain: Tensor, bias: Tensor, threshold: float, largest: float) -> Fixed:
-    """Compute the fixed point of neurons that get gain * acc + bias, acc up to `largest`.
+    """Compute shift and threshold of neurons whose input is gain * acc + bias, acc <= largest.
 
-    A potential keeps between 0 and what is added to it: that bounds its width. Rounded once in B
-    and down in every step, it lies less than 1.5 units too low.
+    The magnitude of a potential is at most that of its largest input, which bounds its width. B is
+    rounded once and the potential is rounded down at every step, so it is less than 1.5 units too
+    small.
     """
     top = largest + (bias / gain).abs()
     fraction = (POTENTIAL_BITS - top.log2().ceil()).clamp(0, FRACTION)
     unit = gain / 2**fraction
-    # a threshold beyond all potentials is not reached, wherever it lies
+    # a threshold above all potentials may have any value above them
     reached = (threshold / unit - 0.5).floor().clamp(max=2.0 ** (POTENTIAL_BITS + 1))
     return Fixed(fraction.long(), (bias / unit).round().long(), reached.long())
 
 
 class IntegerLayer:
-    """One layer's levels as integers, and what its accumulators stand for."""
+    """One layer: its levels as integers, and the gain and bias of its accumulators."""
 
     def __init__(self, layer: PackedLayer, module: Synapses) -> None:
         magnitudes, unit = SCHEMES[layer.choice.scheme].levels(layer.choice.bits).integers
         gain, self.bias = layer.scale.double() * unit, layer.bias.double()
-        # where the scale vanishes, alone or beside the bias, so do the weights
+        # where the gain is 0, or far smaller than the bias, the weights have no effect
         alive = gain.abs() * 2.0 ** (POTENTIAL_BITS - 1) > self.bias.abs()
         sign = (gain.sign() * alive).view(-1, *(1,) * (layer.magnitude.dim() - 1))
         levels = torch.tensor(magnitudes, dtype=torch.float64)[layer.magnitude]
@@ -104,13 +107,13 @@ class IntegerLayer:
         self.exact(LARGEST_COUNT)
 
     def fixed(self, threshold: float, x: Tensor) -> Fixed:
-        """Fixed point [C, 1, ...] of the neurons that follow, for inputs [T, B, C_in, ...]."""
+        """Compute shift and threshold [C, 1, ...] of the neurons, for inputs [T, B, C_in, ...]."""
         gain, bias = (each.view(-1, *(1,) * (x.dim() - 3)) for each in (self.gain, self.bias))
-        largest = max(LARGEST_COUNT, int(x.max()))  # the same for all frames that fit in bytes
+        largest = max(LARGEST_COUNT, int(x.max()))  # the same for all frames of uint8
         return fixed_point(gain, bias, threshold, self.heaviest * largest)
 
     def exact(self, largest: int) -> torch.dtype:
-        """Return the type that holds every sum of inputs up to `largest`, or raise UserError."""
+        """Return a type that is exact for sums of inputs up to `largest`, or raise UserError."""
         top = self.heaviest * largest
         for dtype, limit in EXACT.items():
             if top <= limit:
@@ -121,7 +124,7 @@ class IntegerLayer:
         )
 
     def accumulate(self, x: Tensor) -> Tensor:
-        """Sums of levels [B, C, ...] for integer inputs [B, C_in, ...]; int64 both."""
+        """Compute sums of levels [B, C, ...] for inputs [B, C_in, ...]; both are int64."""
         dtype = self.exact(int(x.max()))
         levels, x = self.levels.to(dtype), x.to(dtype)
         match self.module:
@@ -132,13 +135,13 @@ class IntegerLayer:
             case nn.Conv1d(stride=stride, padding=padding):
                 return conv1d(x, levels, None, stride, padding).long()
 
-    def met(self, inputs: Sequence[int], outputs: Sequence[int]) -> int | Tensor:
-        """How many weights an input meets, for the axes of one input and output [C, ...]."""
+    def weights_per_input(self, inputs: Sequence[int], outputs: Sequence[int]) -> int | Tensor:
+        """Return the number of weights per input, for axes of one input and output [C, ...]."""
         match self.module:
             case nn.Linear(out_features=outputs_each):
                 return outputs_each
             case nn.Conv1d() | nn.Conv2d():
-                return weights_met(
+                return weights_per_input(
                     inputs[1:],
                     outputs[1:],
                     self.module.weight.shape,
@@ -150,7 +153,7 @@ class IntegerLayer:
 
 
 def check_runnable(model: nn.Module) -> None:
-    """Raise UserError that names a module which integers do not run exactly."""
+    """Raise UserError if the engine does not run a module exactly; the message names it."""
     for name, module in model.named_modules():
         if isinstance(module, BatchNorm):
             raise UserError(f"batch norm {name} is in float: the engine runs networks without one")
@@ -165,14 +168,14 @@ def check_runnable(model: nn.Module) -> None:
 
 
 def runs_on_integers(packed: Packed) -> bool:
-    """Return whether the engine runs a file: known architecture, no layer in float."""
+    """Return whether the engine runs a file: a known architecture without layers in float."""
     network = packed.header.network
     known = network is not None and load(network.architecture).integer_logits is not None
     return known and not packed.has_float_weights
 
 
 class Engine:
-    """The integer network of a packed file. Raises UserError where it is no such network."""
+    """A packed network that runs on integers. Raises UserError if it cannot."""
 
     def __init__(self, packed: Packed) -> None:
         self.model = network_of(packed)
@@ -196,7 +199,7 @@ class Engine:
         self.tallies: dict[nn.Module, Tally] = defaultdict(Tally)
 
     def run(self, frames: Tensor | StoredFrames) -> tuple[Tensor, list[Count]]:
-        """Classify frames [R, T, C, H, W] of event counts; count the operations a recording."""
+        """Return classes [R] for event counts [R, T, C, H, W], and operations per recording."""
         self.tallies = defaultdict(Tally)
         size = at_once(frames, BATCH)
         batches = (frames[start : start + size] for start in range(0, len(frames), size))
@@ -206,30 +209,33 @@ class Engine:
         return classes, [self._count(module, len(frames)) for module in self.tallies]
 
     def logits(self, x: Tensor) -> Tensor:
-        """Event counts [T, B, C, H, W], int64 -> [B, classes], float64: accumulators scaled."""
+        """Event counts [T, B, C, H, W], int64 -> logits [B, classes], float64."""
         return self.integer_logits(self.model, self, x)
 
     def classify(self, head: nn.Module, x: Tensor) -> Tensor:
         """Spikes or their sums [T, B, C, N] -> logits [B, classes] of their mean over T and N."""
         layer, steps, tokens = self.layers[head], len(x), x.shape[3]
-        # a sum over tokens stands for their mean
+        # the sum over tokens replaces their mean, so the value of a spike at all tokens is N
         sums = self._accumulate(head, x.sum(3), spike=tokens).sum(0)  # [B, classes]
         return sums * layer.gain / (steps * tokens) + layer.bias
 
     def _accumulate(self, module: nn.Module, x: Tensor, *, spike: int = 1) -> Tensor:
-        """[T, B, C_in, ...] -> [T, B, C, ...], tallied; `spike` is the input that stands for 1."""
+        """Accumulate and count: [T, B, C_in, ...] -> [T, B, C, ...].
+
+        spike  the input that counts as a spike; other inputs that are not 0 count as MACs
+        """
         layer, tally, steps_and_batch = self.layers[module], self.tallies[module], x.shape[:2]
         x = x.flatten(0, 1)
         sums = layer.accumulate(x)
-        met = layer.met(x.shape[1:], sums.shape[1:])
+        weights = layer.weights_per_input(x.shape[1:], sums.shape[1:])
         active, weighed = x != 0, (x != 0) & (x != spike)
-        macs = count(weighed, met)
+        macs = count(weighed, weights)
         tally.macs += macs
-        tally.acs += count(active, met) - macs
+        tally.acs += count(active, weights) - macs
         return sums.unflatten(0, steps_and_batch)
 
     def spikes(self, stage: nn.Module, x: Tensor) -> Tensor:
-        """A layer and its neurons; the batch norm between them is folded into both."""
+        """Run a layer and its neurons; the batch norm between them is folded into both."""
         assert isinstance(stage, nn.Sequential)
         module, _, lif = stage
         assert isinstance(lif, neuron.LIFNode)
@@ -249,7 +255,7 @@ class Engine:
         return spikes
 
     def pool(self, pool: nn.Module, x: Tensor) -> Tensor:
-        """Of spikes the largest: whether there is one in the window."""
+        """Run a max-pool on spikes or their sums."""
         return pool(x.float()).long()
 
     def attend(
@@ -259,17 +265,17 @@ class Engine:
         lif: nn.Module,
         scale: float,
     ) -> Tensor:
-        """Spikes of the neurons behind (q k^T) v scale, [T, B, h C, N].
+        """Run (q k^T) v * scale and its neurons; return spikes [T, B, h C, N].
 
-        attention  the module whose products these are
-        spikes     of q, k and v, each [T, B, h, C, N]
+        attention  the module whose operations are counted
+        spikes     q, k and v, each [T, B, h, C, N]
         """
         q, k, v = (each.float() for each in spikes)
-        met = q.transpose(-2, -1) @ k  # [T, B, h, N, N]: in how many channels both spiked
-        sums = (v @ met.transpose(-2, -1)).flatten(2, 3).long()
-        # a spike of v is added wherever its token was met at all
-        added = (v.sum(-2) * (met != 0).sum(-2)).sum(dtype=torch.float64)
-        self.tallies[attention].acs += int(met.sum(dtype=torch.float64) + added)
+        scores = q.transpose(-2, -1) @ k  # [T, B, h, N, N]: number of channels where both spike
+        sums = (v @ scores.transpose(-2, -1)).flatten(2, 3).long()
+        # a spike of v is added for each score of its token that is not 0
+        added = (v.sum(-2) * (scores != 0).sum(-2)).sum(dtype=torch.float64)
+        self.tallies[attention].acs += int(scores.sum(dtype=torch.float64) + added)
         assert isinstance(lif, neuron.LIFNode)
         gain = torch.tensor(scale, dtype=torch.float64)
         fixed = fixed_point(gain, torch.zeros_like(gain), lif.v_threshold, EXACT[torch.float32])

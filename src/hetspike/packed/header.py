@@ -1,6 +1,6 @@
-"""The header of a network's file, as models that every file is checked with.
+"""The header of a network's file, as pydantic models.
 
-A header that is not exactly of this form is refused before anything is made because it says so.
+Every header is checked with these models before a network is built from it.
 """
 
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ from hetspike.quantization.quantizer import Choice
 from hetspike.settings import Settings, checked
 
 MOST_CLASSES, MOST_MODULES, LONGEST_NAME = 2**17, 2**14, 2**9  # of any network
-SHOWN = 300  # characters of what is wrong with a header
+SHOWN = 300  # characters of an error about a header
 
 
 class Stored(NamedTuple):
-    """A quantized layer as it lies in a packed file."""
+    """The entry of a quantized layer in the header of a packed file."""
 
     scheme: str
     bits: int
@@ -66,16 +66,16 @@ Many = Field(max_length=MOST_MODULES)
 class Header(Settings):
     """Fields of every file."""
 
-    wanted: ClassVar[str]  # told to whom gives a file of another kind
+    wanted: ClassVar[str]  # error message for a file of another kind
     format: Literal[3] = 3
     version: Name = Field(description="of hetspike, which wrote the file")
     traits: Annotated[list[Traits], Many, AfterValidator(_named)] = Field(
-        description="what `hetspike.packed.traits` finds"
+        description="settings of the network's modules, from `hetspike.packed.traits`"
     )
 
 
 class TrainedHeader(Header):
-    """Header of a trained network, quantizers included."""
+    """Header of a trained network with its quantizers."""
 
     wanted = "no trained network, but a packed one: name one of results/<study>/networks"
     kind: Literal["trained"] = "trained"
@@ -90,52 +90,53 @@ class PackedHeader(Header):
     wanted = "no packed network, but a trained one: pack it with `hetspike pack`"
     kind: Literal["packed"] = "packed"
     classes: Classes | None = Field(
-        None, description="with `network` of a network that hetspike builds"
+        None, description="number of classes; None, as `network`, for a user's own network"
     )
     network: AnyNetwork | None = None
     layers: Annotated[dict[Name, Stored], Many, AfterValidator(_known)]
-    folded: Annotated[list[Name], Many] = Field(description="batch norms that are gone")
+    folded: Annotated[list[Name], Many] = Field(description="batch norms that were folded")
     agreement: tuple[Recordings, Recordings] = Field(
-        description="on how many recordings of the example, and of how many, the file's network "
-        "says what the trained one says"
+        description="number of recordings of the example that the packed and the trained network "
+        "classify alike, and number of all of them"
     )
-    about: dict[str, Any] = Field(description="what the caller of `pack` said")
+    about: dict[str, Any] = Field(description="entries of the caller of `pack`")
 
 
 FORMAT = Header.model_fields["format"].default
 T = TypeVar("T", bound=Header)
 
 
-def header(form: type[T], **said: Any) -> T:
-    """Make a header. Raises UserError, one line, with the keys that are wrong."""
-    return _checked(form, {"version": metadata.version("hetspike"), **said})
+def make_header(form: type[T], **entries: Any) -> T:
+    """Make a header. Raises UserError with one line that names the wrong keys."""
+    return _checked(form, {"version": metadata.version("hetspike"), **entries})
 
 
-def _checked(form: type[T], said: dict[str, Any]) -> T:
+def _checked(form: type[T], entries: dict[str, Any]) -> T:
     try:
-        return checked(form, said, "header")
+        return checked(form, entries, "header")
     except UserError as error:
         raise UserError(shortened(str(error), SHOWN)) from None
 
 
-def write(said: Header, tensors: dict[str, Tensor]) -> bytes:
-    """Return the bytes of the file. Raises UserError for what it cannot hold."""
-    return sealed(tensors, said.model_dump(mode="json"))
+def write(header: Header, tensors: dict[str, Tensor]) -> bytes:
+    """Return the bytes of a file. Raises UserError for values that a file cannot contain."""
+    return sealed(tensors, header.model_dump(mode="json"))
 
 
 def read_as(form: type[T], data: bytes) -> tuple[T, dict[str, Tensor]]:
     """Read the header and the tensors of a file.
 
-    Raises UserError where it is none of ours, of another version or kind, or damaged.
+    Raises UserError if the file is not one of hetspike, is of another version or kind, or is
+    damaged.
     """
-    said = opened(data)
-    if said.get("format") != FORMAT:
-        writer = shortened(str(said.get("version", "0.2.0 or before")), SHOWN)
+    entries = opened(data)
+    if entries.get("format") != FORMAT:
+        writer = shortened(str(entries.get("version", "0.2.0 or before")), SHOWN)
         raise UserError(
             f"a file as hetspike {writer!r} writes them, not of format {FORMAT}: make it again, or "
             "use that version"
         )
-    check_seal(data, said.pop("digest", None))
-    if said.get("kind") != form.model_fields["kind"].default:
+    check_seal(data, entries.pop("digest", None))
+    if entries.get("kind") != form.model_fields["kind"].default:
         raise UserError(form.wanted)
-    return _checked(form, said), tensors_of(data)
+    return _checked(form, entries), tensors_of(data)

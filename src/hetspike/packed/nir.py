@@ -1,11 +1,12 @@
-"""Networks as NIR graphs, which neuromorphic simulators and chips read.
+"""Export of networks as NIR graphs, which neuromorphic simulators and chips read.
 
-NIR [Pedersen 2024, arXiv 2311.14641] knows convolutions, linear layers, integrate-and-fire neurons
-with a hard reset, average pools, and sums of what arrives at a node. SpikingJelly translates. It
-drops without a word what looks like such a sum and is none, so the network is searched for that
-first, and the graph is read back and compared at the end.
+NIR [Pedersen 2024, arXiv 2311.14641] has convolutions, linear layers, integrate-and-fire neurons
+with a hard reset, average pools, and sums of the inputs of a node. SpikingJelly makes the graph. It
+silently drops some operations that it takes for such sums. So the network is first checked for
+them, and the finished graph is read back and its outputs are compared.
 
-NIR stores weights as floats: they lie on their levels, but scheme and bits are not in the graph.
+NIR stores weights as floats. They have the values of their levels, but the graph does not contain
+scheme and bits.
 """
 
 import operator
@@ -27,17 +28,18 @@ EXPRESSIBLE = {
     *(layer.Linear, layer.Conv1d, layer.Conv2d, layer.AvgPool2d, layer.Flatten),
     *(neuron.IFNode, neuron.LIFNode, neuron.ParametricLIFNode, neuron.CUBALIFNode),
 }
-SILENT = (nn.Identity, nn.ModuleList)  # nothing that a signal passes
+SILENT = (nn.Identity, nn.ModuleList)  # modules without an operation
 
 
 def to_nir(model: nn.Module, example: Tensor, dt: float = 1e-4) -> nir.NIRGraph:
-    """Export a network, or a part of one, whose batch norms are folded, as an NIR graph.
+    """Export a network, or a part of one, with folded batch norms as an NIR graph.
 
-    model    as `packed.packing.unpack` leaves it
-    example  its input, [T, B, ...] where the layers are in SpikingJelly's multi-step mode
-    dt       duration of a time step [s]; NIR counts in seconds
+    model    as `packed.packing.unpack` returns it
+    example  its input; [T, B, ...] if the layers are in SpikingJelly's multi-step mode
+    dt       duration of a time step [s]; time constants of NIR are in seconds
 
-    Write it with `nir.write`. Raises UserError, with the modules, for what NIR cannot express.
+    `nir.write` writes the graph to a file. Raises UserError if NIR cannot express a module; the
+    message names it.
     """
     model = freeze(model).eval()
     traced = _traced(model)
@@ -52,18 +54,18 @@ def to_nir(model: nn.Module, example: Tensor, dt: float = 1e-4) -> nir.NIRGraph:
     except (NotImplementedError, ValueError) as error:
         raise UserError(f"NIR cannot express this network: {error}") from None
     with torch.no_grad():
-        wanted, (found, _) = traced(example), read_back(example)
-    if (wanted - found).abs().mean() > 0.01 * wanted.abs().mean():
+        expected, (output, _) = traced(example), read_back(example)
+    if (expected - output).abs().mean() > 0.01 * expected.abs().mean():
         raise UserError("the NIR graph, read back, does not answer as the network: export a part")
     return graph
 
 
 def _traced(model: nn.Module) -> fx.GraphModule:
-    """The network as a graph of calls, without the identities that folding has left."""
+    """Trace the network as a graph of calls, without the identities that folding leaves."""
     tracer = NIRTorchTracer((base.StepModule,))
     try:
         graph = tracer.trace(model)
-    except Exception as error:  # whatever a foreign forward raises on a stand-in for its input
+    except Exception as error:  # a user's forward may raise anything for the tracer's proxies
         leaves = {
             name: each
             for name, each in model.named_modules()
@@ -87,14 +89,14 @@ def _module(traced: fx.GraphModule, node: fx.Node) -> nn.Module:
 
 
 def _problems(traced: fx.GraphModule) -> list[str]:
-    """What NIR cannot express, 'module (what)' in the order of the network, each once."""
+    """List what NIR cannot express as 'module (problem)', in the order of the network."""
     problems: dict[str, None] = {}
     for node in traced.graph.nodes:
         match node.op:
             case "call_module":
                 place, what = node.target, _inexpressible(_module(traced, node))
             case "call_function" | "call_method":
-                # the module whose forward calls it; the outermost has no name
+                # the module whose forward calls the function; the network itself has no name
                 stack = list(node.meta.get("nn_module_stack", ()))
                 place = stack[-1] if stack else "the network's own forward"
                 name = getattr(node.target, "__name__", node.target)
@@ -107,7 +109,7 @@ def _problems(traced: fx.GraphModule) -> list[str]:
 
 
 def _inexpressible(module: nn.Module) -> str | None:
-    """What about a module NIR cannot express; None where it can."""
+    """Return what NIR cannot express about a module; None if it can express the module."""
     if type(module) not in EXPRESSIBLE:
         return type(module).__name__
     if isinstance(module, neuron.BaseNode) and module.v_reset is None:
@@ -118,9 +120,10 @@ def _inexpressible(module: nn.Module) -> str | None:
 
 
 def _is_residual(node: fx.Node) -> bool:
-    """Whether a call is an addition of two signals on their way to a layer.
+    """Return whether a call adds two signals that then enter a layer.
 
-    At the network's end NIR has two edges into the output, which readers return as two outputs.
+    NIR expresses a sum as two edges into one node. A sum as the network's output is refused:
+    readers of the graph return two outputs.
     """
     return (
         node.target is operator.add
@@ -131,6 +134,6 @@ def _is_residual(node: fx.Node) -> bool:
 
 
 def _step_mode(model: nn.Module) -> str:
-    """Multi-step or single-step, as the network's layers are."""
+    """Return the step mode of the network's layers, "m" for multi-step or "s" for single-step."""
     modes = {each.step_mode for each in model.modules() if isinstance(each, base.StepModule)}
     return "m" if "m" in modes else "s"

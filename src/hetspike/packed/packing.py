@@ -1,16 +1,17 @@
-"""Packing: a trained network as a file, weights at their width, batch norms folded.
+"""Packing: writing a trained network to a file with weights at their bit width.
 
-The container is safetensors, the tensors of a quantized layer of C channels and n weights of b bits
+Batch norms are folded. The file is a safetensors container. A quantized layer of C channels and n
+weights of b bits has two tensors:
 
-    <layer>.codes   uint8 [ceil(n b / 8)]   b bits a weight in the order of the weight tensor, most
-                                            significant bit first: the sign, then in b - 1 bits the
-                                            index of the magnitude among the scheme's, ascending
-    <layer>.numbers float16 [2, C]          scales, what a magnitude of 1 stands for, and biases,
-                                            batch norm included in both
+    <layer>.codes    uint8 [ceil(n b / 8)]  b bits per weight in the order of the weight tensor,
+                                            most significant bit first: the sign, then b - 1 bits
+                                            for the index among the scheme's ascending magnitudes
+    <layer>.numbers  float16 [2, C]         scales (the value of a magnitude of 1) and biases, both
+                                            with the batch norm folded in
 
-so that uniform is stored as sign and magnitude, PoT as sign and exponent code (0 for zero), binary
-as its sign. Layers in float keep <layer>.weight and <layer>.bias as float32, and everything that is
-no synapse its own name. `packed.header.PackedHeader` is what the header says in JSON.
+So uniform is stored as sign and magnitude, PoT as sign and exponent code (0 for zero), and binary
+as a sign. Layers in float have <layer>.weight and <layer>.bias as float32. All other tensors keep
+their names. `packed.header.PackedHeader` defines the header.
 """
 
 import copy
@@ -38,23 +39,23 @@ from hetspike.packed.folding import (
     fold,
     without,
 )
-from hetspike.packed.header import SHOWN, PackedHeader, Stored, header, read_as, write
+from hetspike.packed.header import SHOWN, PackedHeader, Stored, make_header, read_as, write
 from hetspike.packed.traits import check_traits, traits
 from hetspike.quantization.levels import SCHEMES
 from hetspike.quantization.quantizer import Choice, Quantizer, freeze
 
-EXAMPLES = 8  # recordings are enough of an example for `pack`
-# by how much float16 may change a number: in proportion, and below what it resolves; a weight is up
-# to 127 scales
+EXAMPLES = 8  # number of recordings that suffice as the example of `pack`
+# largest relative and absolute changes by float16; the second includes that a weight is up to 127
+# scales
 ROUNDING, SMALLEST = 2.0**-10, 2.0**-18
 
 
 class PackedLayer(NamedTuple):
-    """One quantized layer as it is stored; codes lie unpacked, one a weight."""
+    """One quantized layer of a file, with the sign and the index of each weight."""
 
     choice: Choice
     negative: Tensor  # bool [C, ...]
-    magnitude: Tensor  # int64 [C, ...], its index among the scheme's
+    magnitude: Tensor  # int64 [C, ...], index among the scheme's magnitudes
     scale: Tensor  # float16 [C]
     bias: Tensor  # float16 [C]
 
@@ -67,7 +68,7 @@ class PackedLayer(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """A file's content: its header, its quantized layers, and all other tensors by name."""
+    """The content of a file: its header, its quantized layers, and all other tensors by name."""
 
     header: PackedHeader
     layers: dict[str, PackedLayer]
@@ -75,9 +76,9 @@ class Packed(NamedTuple):
 
     @property
     def about(self) -> dict[str, Any]:
-        """Return all entries of the header, with those of the caller of `pack`."""
-        said = self.header.model_dump(mode="json")
-        return said | said.pop("about")
+        """Return all entries of the header, including those of the caller of `pack`."""
+        entries = self.header.model_dump(mode="json")
+        return entries | entries.pop("about")
 
     @property
     def assignment(self) -> dict[str, Choice]:
@@ -87,7 +88,7 @@ class Packed(NamedTuple):
     @property
     def has_float_weights(self) -> bool:
         """Return whether any layer was left in float."""
-        return any(each.dim() > 1 for each in self.others.values())
+        return any(tensor.dim() > 1 for tensor in self.others.values())
 
 
 def pack(
@@ -98,24 +99,24 @@ def pack(
     classes: int | None = None,
     **about: Any,
 ) -> bytes:
-    """Pack a model with quantized layers, as `quantize` and a training left it.
+    """Pack a model with quantizers, usually a trained one; return the bytes of the file.
 
-    example  one input of the model: on it, and on a busier one of its shape, the batch norms are
-             found, and with them folded the model must answer as before
-    network  architecture and settings of a network of `hetspike.networks`, which the file then
-             builds again, with `classes`
-    about    what else the header shall say, JSON
+    example  one input of the model. On it, and on one of its shape with more events, `folding`
+             finds the batch norms and checks that folding does not change the outputs
+    network  architecture and settings, if the model is one of `hetspike.networks`; with `classes`,
+             the network can then be built from the file alone
+    about    more entries of the header, in JSON types
 
-    Raises UserError where the file would not hold what the model computes.
+    Raises UserError if the file would not contain the network that the model computes.
     """
     for name in PackedHeader.model_fields.keys() & about.keys():
-        raise UserError(f"the header says '{name}' itself: give what you say another name")
+        raise UserError(f"the header has an entry '{name}' of its own: give yours another name")
     check_packable(model)
-    plain = _all_kept(freeze(model)).cpu()
+    plain = _with_all_buffers(freeze(model)).cpu()
     example = example.detach().cpu().float()
-    wanted = answers(plain, example)
+    expected = answers(plain, example)
     norms = batch_norms_after(plain, example)
-    # in double precision: what folding rounds away is no reason to refuse it
+    # double precision, so that rounding is no reason to refuse a fold
     plain = plain.double()
     affines = {
         name: affine(layer, plain.get_submodule(norms[name]) if name in norms else None)
@@ -130,8 +131,8 @@ def pack(
 
     aliases = _aliases(folded)
     tensors = {
-        name: each.float() if each.is_floating_point() else each
-        for name, each in folded.state_dict().items()
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in folded.state_dict().items()
         if name.rpartition(".")[0] not in aliases
     }
     stored: dict[str, Stored] = {}
@@ -139,37 +140,37 @@ def pack(
         if quantizer := _quantizer(layer):
             stored[name] = Stored(*quantizer.choice, tuple(tensors.pop(f"{name}.weight").shape))
             tensors.pop(f"{name}.bias", None)
-            for part, each in _stored(layer, quantizer, affines[name]).items():
+            for part, tensor in _stored(layer, quantizer, affines[name]).items():
                 if f"{name}.{part}" in tensors:
                     raise UserError(f"layer {name} has a tensor '{part}': give it another name")
-                tensors[f"{name}.{part}"] = each
+                tensors[f"{name}.{part}"] = tensor
             if not tensors[f"{name}.numbers"].isfinite().all():
                 raise UserError(f"layer {name} has a scale or bias beyond the range of float16")
-    said = header(
+    header = make_header(
         PackedHeader,
         **{"network": network, "classes": classes, "layers": stored, "about": _as_json(about)},
         folded=sorted({*norms.values()}),
         traits=traits(folded),
         agreement=(0, 0),
     )
-    packed = read(write(said, tensors))
+    packed = read(write(header, tensors))
     unpacked = _filled(packed, plain.float())
     _check_numbers(unpacked, folded)
     if network is not None:
         network_of(packed)
-    agreement = _agreement(answers(unpacked, example), wanted)
-    return write(said.model_copy(update={"agreement": agreement}), tensors)
+    agreement = _agreement(answers(unpacked, example), expected)
+    return write(header.model_copy(update={"agreement": agreement}), tensors)
 
 
 def check_packable(model: nn.Module) -> None:
-    """Raise UserError that names a layer which a file does not hold as the network has it."""
+    """Raise UserError if a file cannot contain a layer as it is; the message names the layer."""
     for name, module in model.named_modules():
         if parametrize.is_parametrized(module):
             parts: Any = module.parametrizations
-            found = [type(each).__name__ for part in parts.values() for each in part]
-            if not _quantizer(module) or len(found) > 1:
+            kinds = [type(each).__name__ for part in parts.values() for each in part]
+            if not _quantizer(module) or len(kinds) > 1:
                 raise UserError(
-                    f"layer {name} has the parametrizations {', '.join(found)}: a file holds the "
+                    f"layer {name} has the parametrizations {', '.join(kinds)}: a file holds the "
                     "levels of one Quantizer; make what the others compute the layer's own with "
                     "torch.nn.utils.parametrize.remove_parametrizations"
                 )
@@ -181,15 +182,15 @@ def check_packable(model: nn.Module) -> None:
                     "it the layer's own, as torch.nn.utils.prune.remove does"
                 )
     state = {}
-    for name, each in model.state_dict().items():
+    for name, value in model.state_dict().items():
         layer, parametrized, part = name.partition(".parametrizations.")
         part = part.removesuffix(".original").rpartition(".")[2]
-        state[f"{layer}.{part}" if parametrized else name] = each
-    check_finite({name: each for name, each in state.items() if isinstance(each, Tensor)})
+        state[f"{layer}.{part}" if parametrized else name] = value
+    check_finite({name: value for name, value in state.items() if isinstance(value, Tensor)})
 
 
 def _quantizer(layer: Any) -> Quantizer | None:
-    """What quantizes a layer's weight, if anything does."""
+    """Return the quantizer of a layer's weight, or None."""
     if not parametrize.is_parametrized(layer, "weight"):
         return None
     first = layer.parametrizations.weight[0]
@@ -197,7 +198,7 @@ def _quantizer(layer: Any) -> Quantizer | None:
 
 
 def _stored(layer: Any, quantizer: Quantizer, after: Affine) -> dict[str, Tensor]:
-    """The parts of a quantized layer in a file."""
+    """Return the two tensors of a quantized layer in a file."""
     original = layer.parametrizations.weight.original.detach()
     negative, index = (each.cpu() for each in quantizer.codes(original))
     scale = after.gain * quantizer.scale.detach().cpu()
@@ -208,37 +209,37 @@ def _stored(layer: Any, quantizer: Quantizer, after: Affine) -> dict[str, Tensor
 
 
 def _as_json(about: dict[str, Any]) -> Any:
-    """What is said, as it will be read."""
+    """Return `about` as it is when it is read from a file. Raises UserError if it is not JSON."""
     try:
         return json.loads(json.dumps(about, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise UserError(f"a header cannot say this in JSON: {error}") from None
+        raise UserError(f"this entry of the header is not JSON: {error}") from None
 
 
 def _check_numbers(unpacked: nn.Module, folded: nn.Module) -> None:
-    """Raise UserError that names a layer whose numbers in the file are not the network's."""
-    found = quantizable_layers(unpacked)
+    """Raise UserError if a layer has other weights or biases in the file than in the network."""
+    layers_of_file = quantizable_layers(unpacked)
     for name, layer in quantizable_layers(folded).items():
         for part in ("weight", "bias"):
-            own, other = getattr(layer, part), getattr(found[name], part)
-            if own is None:  # the file's is 0 then
+            own, stored = getattr(layer, part), getattr(layers_of_file[name], part)
+            if own is None:  # then the bias in the file is 0
                 continue
-            if not bool(((own - other).abs() <= ROUNDING * own.abs() + SMALLEST).all()):
+            if not bool(((own - stored).abs() <= ROUNDING * own.abs() + SMALLEST).all()):
                 raise UserError(
                     f"layer {name} would compute with other numbers than the network once packed: "
-                    "its quantizer does not say what it does"
+                    "its quantizer is not the function that its scheme and scale describe"
                 )
 
 
-def _agreement(found: Tensor, wanted: Tensor) -> tuple[int, int]:
-    """On how many recordings two outputs [B, ...] are largest in one place, and of how many."""
-    first, second = (torch.atleast_2d(each).flatten(1).argmax(1) for each in (found, wanted))
+def _agreement(output: Tensor, expected: Tensor) -> tuple[int, int]:
+    """Return how many recordings two outputs [B, ...] classify alike, and how many there are."""
+    first, second = (torch.atleast_2d(each).flatten(1).argmax(1) for each in (output, expected))
     alike = first == second
     return int(alike.sum()), len(alike)
 
 
-def _all_kept(model: nn.Module) -> nn.Module:
-    """The model itself; its state has all buffers, also those that are made to be left out."""
+def _with_all_buffers(model: nn.Module) -> nn.Module:
+    """Make all buffers of a model persistent, in place, so that its state dict has them."""
     for module in model.modules():
         for name, buffer in module.named_buffers(recurse=False):
             module.register_buffer(name, buffer)
@@ -246,7 +247,7 @@ def _all_kept(model: nn.Module) -> nn.Module:
 
 
 def _aliases(model: nn.Module) -> dict[str, str]:
-    """Further names of modules that have several -> their first."""
+    """Return other name -> first name, for modules that have several names."""
     first = {module: name for name, module in model.named_modules()}
     every = model.named_modules(remove_duplicate=False)
     return {name: first[module] for name, module in every if name != first[module]}
@@ -255,36 +256,39 @@ def _aliases(model: nn.Module) -> dict[str, str]:
 def unpack(data: bytes, *, into: nn.Module) -> nn.Module:
     """Unpack a file into a copy of `into`, a module of the same structure.
 
-    Raises UserError where the file is none of ours, damaged, or of another network.
+    Raises UserError if the file is not one of hetspike, is damaged, or is of another network.
     """
     return _filled(read(data), into)
 
 
 def network_of(packed: Packed) -> nn.Module:
-    """Build the network of a file, with plain weights. Raises UserError where it has none."""
+    """Build the network of a file, with plain weights. Raises UserError if it is a user's own."""
     return _filled(packed, skeleton(packed.header))
 
 
 def load_packed(data: bytes) -> tuple[nn.Module, Packed]:
-    """Load the network of a file, with plain weights, and all that the file holds.
+    """Load a file; return its network with plain weights, and its whole content.
 
-    Raises UserError where the file is none of ours, damaged, or does not say how to build it.
+    Raises UserError if the file is not one of hetspike or is damaged, and if its network is a
+    user's own, which `unpack` needs a module for.
     """
     packed = read(data)
     return network_of(packed), packed
 
 
 def _filled(packed: Packed, into: nn.Module) -> nn.Module:
-    """A copy of `into` with what a file holds, each tensor with memory of its own."""
-    model = _all_kept(freeze(into))
-    device = next((each.device for each in model.parameters()), torch.device("cpu"))
+    """Return a copy of `into` with the tensors of a file; no two tensors share memory."""
+    model = _with_all_buffers(freeze(into))
+    device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
     modules = dict(model.named_modules())
     for name in (*packed.layers, *packed.header.folded):
         if name not in modules:
             raise UserError(f"the packed network has a layer {name}, which this network lacks")
     for name in packed.header.folded:
         if not isinstance(modules[name], BatchNorm | nn.Identity):
-            raise UserError(f"the packed network has a batch norm {name}, which is none in this")
+            raise UserError(
+                f"the packed network has a batch norm {name}, which is another module in this one"
+            )
     without(model, packed.header.folded)
     state = dict(packed.others)
     for name, stored in packed.layers.items():
@@ -308,18 +312,18 @@ def _filled(packed: Packed, into: nn.Module) -> nn.Module:
 
 
 def read(data: bytes) -> Packed:
-    """Read a file. Raises UserError where it is foreign, damaged or cut short."""
-    said, tensors = read_as(PackedHeader, data)
+    """Read a file. Raises UserError if the file is not one of hetspike or is damaged."""
+    header, tensors = read_as(PackedHeader, data)
     layers = {}
-    for name, each in said.layers.items():
-        wanted = [(torch.uint8, size_of(each.shape, each.bits)), (torch.float16, 2, each.shape[0])]
+    for name, (scheme, bits, shape) in header.layers.items():
+        expected = [(torch.uint8, size_of(shape, bits)), (torch.float16, 2, shape[0])]
         parts = [tensors.pop(f"{name}.{part}", torch.empty(0)) for part in ("codes", "numbers")]
-        if [(part.dtype, *part.shape) for part in parts] != wanted:
-            raise UserError(f"layer {name} does not lie in the file as its header tells")
+        if [(part.dtype, *part.shape) for part in parts] != expected:
+            raise UserError(f"layer {name} is not stored in the file as its header states")
         codes, (scale, bias) = parts
-        negative, index = from_bits(codes, each.shape, each.bits)
-        choice = Choice(each.scheme, each.bits)
+        negative, index = from_bits(codes, shape, bits)
+        choice = Choice(scheme, bits)
         if index.max() >= len(SCHEMES[choice.scheme].levels(choice.bits).magnitudes):
             raise UserError(f"layer {name} has codes that {choice.scheme} does not have")
         layers[name] = PackedLayer(choice, negative, index, scale, bias)
-    return Packed(said, layers, tensors)
+    return Packed(header, layers, tensors)

@@ -1,8 +1,8 @@
-"""Traits: settings of modules that no state dict carries.
+"""Traits: settings of modules that are not in a state dict.
 
-Neurons that differ in their leak, layers in their stride, norms in what they add to a variance: all
-have tensors of the same shapes. A file says the settings of its network's modules, and they are
-compared with those of the network that it is read into.
+Neurons with another leak, layers with another stride and norms with another epsilon have tensors of
+the same shapes. So a file contains the settings of its network's modules, and reading the file
+compares them with those of the network that it is read into.
 """
 
 import math
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from hetspike.errors import UserError
 
-# what an evaluation does not pass, or passes as through nothing
+# modules that compute nothing in evaluation mode
 SILENT = (nn.Identity, nn.Dropout, layer.Dropout, surrogate.SurrogateFunctionBase)
-# said by the shapes of tensors, or without a part in what an evaluation computes
+# attributes that follow from the shapes of tensors, or have no effect in evaluation mode
 LEFT_OUT = {
     *vars(nn.Module()),
     *("in_channels", "out_channels", "in_features", "out_features", "num_features"),
@@ -26,7 +26,7 @@ LEFT_OUT = {
 
 
 class Traits(NamedTuple):
-    """Settings, and the modules that have them."""
+    """Settings, and the names of the modules that have them."""
 
     settings: dict[str, Any]
     modules: tuple[str, ...]
@@ -35,21 +35,21 @@ class Traits(NamedTuple):
 def traits(model: nn.Module) -> list[Traits]:
     """Collect the settings of the modules of a model with plain weights.
 
-    Plain values alone are settings, under the names that modules give them; `class` is the
-    module's own, of one that holds no others.
+    Settings are attributes with plain values. A module without submodules also has the setting
+    `class`, the name of its class.
     """
     names: dict[str, list[str]] = {}
-    found: dict[str, dict[str, Any]] = {}
+    distinct: dict[str, dict[str, Any]] = {}
     for name, module in model.named_modules():
         settings = settings_of(module)
-        # a name is all that tells a subclass which only puts others together
-        if all(isinstance(each, SILENT) for each in module.children()):
+        # the class of a module with submodules may differ without an effect
+        if all(isinstance(child, SILENT) for child in module.children()):
             settings = {"class": type(module).__name__, **settings}
         if isinstance(module, SILENT) or not settings:
             continue
-        found[repr(settings)] = settings
+        distinct[repr(settings)] = settings
         names.setdefault(repr(settings), []).append(name)
-    return [Traits(settings, tuple(names[key])) for key, settings in found.items()]
+    return [Traits(settings, tuple(names[key])) for key, settings in distinct.items()]
 
 
 def settings_of(module: nn.Module) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def settings_of(module: nn.Module) -> dict[str, Any]:
         for key, value in vars(module).items()
         if not key.startswith("_") and key not in LEFT_OUT and _is_plain(value)
     }
-    if mode := getattr(module, "step_mode", None):  # of SpikingJelly's, behind a property
+    if mode := getattr(module, "step_mode", None):  # in SpikingJelly a property, not an attribute
         settings["step_mode"] = mode
     return settings
 
@@ -73,7 +73,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON says it."""
+    """Return a plain value in types of JSON."""
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, Tensor | np.generic):
@@ -81,22 +81,23 @@ def _plain(value: Any) -> Any:
     return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def check_traits(model: nn.Module, wanted: list[Traits]) -> None:
-    """Raise UserError that names the module whose settings differ from those of a file.
+def check_traits(model: nn.Module, expected: list[Traits]) -> None:
+    """Raise UserError if a module has other settings than in a file; the message names it.
 
-    An attribute that one of both lacks is no setting: some are set when a module runs.
+    Attributes that only one of the two has are ignored, since some are set when a module runs.
     """
-    found = {name: settings for settings, names in traits(model) for name in names}
-    for settings, names in wanted:
+    remaining = {name: settings for settings, names in traits(model) for name in names}
+    for settings, names in expected:
         for name in names:
-            if name not in found:
+            if name not in remaining:
                 raise UserError(f"the file's network has a module {name}, which this one lacks")
-            own = found.pop(name)
+            own = remaining.pop(name)
             for key in settings.keys() & own.keys():
                 if own[key] != settings[key]:
                     raise UserError(
                         f"module {name} has the {key} {settings[key]} in the file's network and "
                         f"{own[key]} in this one: build it as the file's was built"
                     )
-    if found:
-        raise UserError(f"this network has a module {next(iter(found))}, which the file's lacks")
+    if remaining:
+        name = next(iter(remaining))
+        raise UserError(f"this network has a module {name}, which the file's lacks")

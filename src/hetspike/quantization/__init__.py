@@ -1,1 +1,1 @@
-"""Weights on the levels of a scheme."""
+"""Quantization of weights: the levels of schemes, and quantizers."""

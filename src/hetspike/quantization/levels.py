@@ -1,8 +1,9 @@
-"""Schemes by name: the levels of a quantized weight, in plain numbers.
+"""The registry of schemes, which define the levels of a quantized weight.
 
-A scheme is one function from the stored bits b to its levels. To add one, write it and name it in
-`SCHEMES` with the widths that it has. A level stands for a multiple of the channel's learned scale;
-the signs are implied: the levels are {+m, -m for every magnitude m}.
+A scheme is one function from the number of stored bits b to its levels. To add a scheme, write the
+function and name it in `SCHEMES` with the widths in bits that it supports. A weight is a level
+times the learned scale of its channel. `Levels` lists the magnitudes; the levels are +m and -m for
+every magnitude m.
 """
 
 from collections.abc import Callable
@@ -11,19 +12,24 @@ from itertools import pairwise
 from typing import NamedTuple
 
 MAX_BITS = 8
-BINARY = "binary"  # the scheme in which all others end below two bits
+BINARY = "binary"  # the scheme at one bit, below the widths of all others
 
 
 class Levels(NamedTuple):
-    """n magnitudes, ascending, 0 among them where a weight may be 0, and the n - 1 thresholds
-    between them: rounding climbs to the next magnitude above its threshold."""
+    """The n ascending magnitudes of a scheme, and the n - 1 thresholds between them.
+
+    A value above a threshold is rounded to the magnitude above the threshold. The magnitudes
+    include 0 if a weight may be 0.
+    """
 
     magnitudes: tuple[float, ...]
     thresholds: tuple[float, ...]
 
     @property
     def integers(self) -> tuple[tuple[int, ...], float]:
-        """The magnitudes as multiples of their unit, the largest power of two that divides all.
+        """Return the magnitudes as multiples of a unit, and the unit.
+
+        The unit is 1, or the largest power of two below 1 of which all magnitudes are multiples.
 
         >>> power_of_two(3).integers
         ((0, 1, 2, 4), 0.25)
@@ -33,7 +39,9 @@ class Levels(NamedTuple):
 
     @property
     def aligned_bits(self) -> int:
-        """Width of a weight in two's complement, all exponents aligned: b for uniform at b bits.
+        """Return the width of a level in two's complement, as a multiple of the unit.
+
+        It is b for uniform at b bits, and larger for PoT, whose exponents have to be aligned.
 
         >>> power_of_two(4).aligned_bits
         8
@@ -42,7 +50,7 @@ class Levels(NamedTuple):
 
 
 class Arithmetic(NamedTuple):
-    """Operations that weigh inputs and accumulate them."""
+    """The numbers of operations that multiply inputs by weights and accumulate the products."""
 
     multiplications: float
     shifts: float
@@ -50,10 +58,10 @@ class Arithmetic(NamedTuple):
 
 
 class Scheme(NamedTuple):
-    """A scheme: its levels, and the widths in bits that it comes in.
+    """A scheme: its levels, and the widths in bits that it supports.
 
-    terms   how many powers of two add up to a level, so that shifts weigh an integer; None where
-            it takes a multiplier
+    terms   number of powers of two that add up to a level, if so many shifts can replace a
+            multiplication by it; None if a multiplier is needed
     """
 
     levels: Callable[[int], Levels]
@@ -61,15 +69,18 @@ class Scheme(NamedTuple):
     terms: int | None = None
 
     def arithmetic(self, bits: int, *, macs: float, acs: float) -> Arithmetic:
-        """Operations of so many pairs: a spike adds its weight (ACs), all else is weighed (MACs).
+        """Return the operations of some pairs of an input and a weight.
 
-        Where all levels have one size there is nothing to weigh: it is added or subtracted.
+        macs   pairs whose input is multiplied by the weight
+        acs    pairs whose input is a spike, for which the weight is added
+
+        If the levels have only one magnitude besides 0, an input is added or subtracted as it is.
 
         >>> SCHEMES["pot"].arithmetic(4, macs=2, acs=3)
         Arithmetic(multiplications=0, shifts=2, additions=5)
         """
-        sizes = sum(magnitude > 0 for magnitude in self.levels(bits).magnitudes)
-        if sizes == 1:
+        positive = sum(magnitude > 0 for magnitude in self.levels(bits).magnitudes)
+        if positive == 1:
             return Arithmetic(0, 0, macs + acs)
         if self.terms is None:
             return Arithmetic(macs, 0, macs + acs)
@@ -77,7 +88,7 @@ class Scheme(NamedTuple):
 
 
 def nearest(magnitudes: list[float]) -> Levels:
-    """Rounding to the nearest level in the linear domain: thresholds halfway between levels."""
+    """Make levels with rounding to the nearest one: thresholds are halfway between magnitudes."""
     halfway = tuple((low + high) / 2 for low, high in pairwise(magnitudes))
     return Levels(tuple(magnitudes), halfway)
 
@@ -85,7 +96,7 @@ def nearest(magnitudes: list[float]) -> Levels:
 def binary(bits: int) -> Levels:
     """Levels {±1}: a sign and no zero [BinaryConnect, Courbariaux 2015; XNOR-Net, Rastegari 2016].
 
-    The scale of least squared error is then mean|w| [XNOR-Net, eq. 6].
+    The scale of least squared error is mean|w| [XNOR-Net, eq. 6].
 
     >>> binary(1)
     Levels(magnitudes=(1.0,), thresholds=())
@@ -104,10 +115,11 @@ def uniform(bits: int) -> Levels:
 
 
 def power_of_two(bits: int) -> Levels:
-    """Levels {0, ±2^0, ±2^-1, ..., ±2^-(2^(b-1)-2)}, nearest in the linear domain.
+    """Levels {0, ±2^0, ±2^-1, ..., ±2^-(2^(b-1)-2)}, with rounding to the nearest level.
 
-    The non-additive levels of APoT's public code; INQ [Zhou 2017, eq. 2-4] rounds the same way,
-    at 1.5 * 2^k. One more bit only adds levels near zero: the known rigid resolution of PoT.
+    They are the non-additive levels of APoT's public code. INQ [Zhou 2017, eq. 2-4] rounds in the
+    same way, at 1.5 * 2^k. One more bit only adds levels near zero, known as the rigid resolution
+    of PoT.
 
     >>> power_of_two(3).magnitudes
     (0.0, 0.25, 0.5, 1.0)
@@ -115,15 +127,15 @@ def power_of_two(bits: int) -> Levels:
     return nearest([0.0, *(2.0**exponent for exponent in range(2 - 2 ** (bits - 1), 1))])
 
 
-# b -> the exponents that each of the two terms may take, beside being zero
+# b -> the exponents of each of the two terms; a term may also be zero
 ADDITIVE_TERMS = {4: ((0, -1, -3), (-2,)), 5: ((0, -2, -4), (-1, -3, -5))}
 
 
 def additive_power_of_two(bits: int) -> Levels:
     """Sums of two power-of-two terms: finer than PoT near the largest level [APoT, Li 2020, eq. 5].
 
-    The exponents of b = 5 are that equation's for two terms of two bits; those of b = 4 the public
-    code's for terms of two bits and one. At b = 3 it is PoT.
+    For b = 5 the exponents are those of the equation, for two terms of two bits. For b = 4 they are
+    those of the public code, for terms of two bits and one bit. For b = 3 the levels would be PoT.
 
     >>> additive_power_of_two(4).magnitudes
     (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.25)

@@ -1,13 +1,13 @@
-"""Quantizers: an assignment {layer: (scheme, bits)} makes a float model a quantized one.
+"""Quantizers: modules that quantize the weights of a float model as an assignment states.
 
-A quantizer is a parametrization of a layer's weight (torch.nn.utils.parametrize), so it works on
-any module with convolutions and linear layers, ours or not, and the layer itself stays as it is.
+A quantizer is a parametrization of a layer's weight (torch.nn.utils.parametrize). So it works with
+the convolutions and linear layers of any module, and the layer itself does not change.
 
-    w_q = s * Q(w / s)     Q rounds to the scheme's levels, one learned scale s per output channel
+    w_q = s * Q(w / s)     Q rounds to a level of the scheme; s is a learned scale per channel
 
-Q passes its gradient straight through inside the range and none outside, which gives the scale
-the gradient of LSQ [Esser 2020, eq. 3] for every set of levels: dw_q/ds = Q(w/s) - w/s inside,
-and the outermost level outside.
+The gradient of Q is 1 within the range of the levels and 0 outside (straight-through). For every
+set of levels, the gradient of the scale is then that of LSQ [Esser 2020, eq. 3]: dw_q/ds is
+Q(w/s) - w/s within the range and the outermost level outside.
 """
 
 import operator
@@ -31,22 +31,22 @@ NO_LEVEL = "no level is near it; train the network again"
 
 
 class Choice(NamedTuple):
-    """How one layer stores its weights."""
+    """The scheme and the number of bits with which one layer stores its weights."""
 
     scheme: str
     bits: int
 
 
-def as_choice(given: Any) -> Choice:
-    """Check a pair of scheme and bits. Raises UserError unless there are such levels."""
-    if not isinstance(given, tuple | list) or len(given) != 2:
-        raise UserError(f"{given!r} is no choice of levels: give a scheme and bits, ('uniform', 3)")
-    name, bits = given
+def as_choice(pair: Any) -> Choice:
+    """Return a pair of scheme and bits as a choice. Raises UserError if there is no such scheme."""
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise UserError(f"{pair!r} is no choice of levels: give a scheme and bits, ('uniform', 3)")
+    name, bits = pair
     if not isinstance(name, str) or name not in SCHEMES:
         raise UserError(f"unknown scheme '{name}': use one of {', '.join(SCHEMES)}")
     widths = SCHEMES[name].widths
     try:
-        bits = operator.index(bits)  # an integer of numpy is one as well
+        bits = operator.index(bits)  # also accepts integers of numpy
     except TypeError:
         raise UserError(f"{bits!r} bits: give a whole number") from None
     if bits not in widths:
@@ -55,27 +55,32 @@ def as_choice(given: Any) -> Choice:
 
 
 def choices(widths: Mapping[str, Iterable[int]]) -> tuple[Choice, ...]:
-    """List each scheme at each of its widths, in the order of a configuration.
+    """Return a choice for each scheme and each of its widths, in the order of a configuration.
 
-    Raises UserError unless there are such levels.
+    Raises UserError if a scheme is unknown or does not have a width.
     """
-    for scheme, each in widths.items():
-        if not isinstance(each, Iterable):
-            raise UserError(f"{scheme}: {each!r} is no list of widths: give [{each!r}]")
-    return tuple(as_choice((scheme, bits)) for scheme, each in widths.items() for bits in each)
+    for scheme, bits_of_scheme in widths.items():
+        if not isinstance(bits_of_scheme, Iterable):
+            raise UserError(
+                f"{scheme}: {bits_of_scheme!r} is no list of widths: give [{bits_of_scheme!r}]"
+            )
+    return tuple(as_choice((scheme, b)) for scheme, several in widths.items() for b in several)
 
 
-Assignment = Mapping[str, Choice]  # layers that are not named stay in float
+Assignment = Mapping[str, Choice]  # layer -> choice; layers without an entry stay in float
 
 
 class RoundToLevel(torch.autograd.Function):
-    """Nearest level of a ratio w/s; straight-through up to the largest level, clipped beyond."""
+    """Rounding of a ratio w/s to the nearest level.
+
+    The gradient is passed on for magnitudes up to the largest level, and is 0 beyond.
+    """
 
     @staticmethod
     def forward(ctx: Any, ratio: Tensor, levels: Tensor, thresholds: Tensor) -> Tensor:
         magnitude = ratio.abs()
         ctx.save_for_backward(magnitude <= levels[-1])
-        # copysign, not a product with sign(): a level without zero keeps its size where w is 0
+        # not a product with sign(), which would be 0 for w = 0 also in schemes without the level 0
         return levels[torch.bucketize(magnitude, thresholds)].copysign(ratio)
 
     @staticmethod
@@ -108,7 +113,7 @@ class _Rounded(torch.autograd.Function):
 
 
 class ScaleGradient(torch.autograd.Function):
-    """Identity whose gradient is multiplied by a factor [LSQ's gradient scale, section 2.2]."""
+    """The identity, with its gradient times a factor [gradient scale of LSQ, section 2.2]."""
 
     @staticmethod
     def forward(ctx: Any, scale: Tensor, factor: float) -> Tensor:
@@ -121,14 +126,15 @@ class ScaleGradient(torch.autograd.Function):
 
 
 def least_squares_scale(rows: Tensor, levels: Tensor, thresholds: Tensor) -> Tensor:
-    """Return the scale of least squared error per row of weights: [C, N] -> [C].
+    """Return the scale of least squared error for each row of weights: [C, N] -> [C].
 
-    40 fractions of max|w| round the weights to levels; for the levels q of each the best scale is
-    <w, q> / <q, q>, and the best of these is taken. For binary it is mean|w| [XNOR-Net, eq. 6].
+    The weights of a row are rounded to levels q at 40 scales, which are fractions of max|w|. For
+    each q the best scale is <w, q> / <q, q>; the one with the least error is returned. For binary
+    it is mean|w| [XNOR-Net, eq. 6].
 
-    Every scheme starts here, so that none is favoured by its start. For PoT the paper's rule is not
-    public; for uniform LSQ starts at 2 mean|w| / sqrt(Qp) instead [Esser 2020, section 2.1], far
-    from where a QAT of few epochs should end.
+    Every scheme starts from this scale, so that no scheme is favoured by its start. The paper does
+    not publish its rule for PoT. For uniform, LSQ starts at 2 mean|w| / sqrt(Qp) [Esser 2020,
+    section 2.1], which is far from the scale after a QAT of few epochs.
     """
     top = rows.abs().amax(1)
     best_scale, best_fit = torch.zeros_like(top), torch.full_like(top, -1.0)
@@ -145,10 +151,10 @@ def least_squares_scale(rows: Tensor, levels: Tensor, thresholds: Tensor) -> Ten
 
 
 class Quantizer(nn.Module):
-    """One layer's scheme, bits and learned scales; maps weights [C, ...] to quantized ones.
+    """The quantizer of one layer, with learned scales: weights [C, ...] -> quantized weights.
 
-    The scale is learned as its logarithm: it stays positive by construction, and an optimizer
-    step changes it by a proportion.
+    The learned parameter is the logarithm of the scale. So the scale is always positive, and a
+    step of the optimizer changes it by a factor.
 
     >>> weight = torch.tensor([[0.5, -0.25, 0.1, 1.0]])
     >>> quantizer = Quantizer(weight, Choice("pot", 3))
@@ -170,12 +176,12 @@ class Quantizer(nn.Module):
         rows = weight.detach().flatten(1)  # [C, N]
         scale = least_squares_scale(rows, self.levels, self.thresholds)
         self.log_scale = nn.Parameter(scale.clamp_min(SMALLEST_SCALE).log())
-        # LSQ's 1 / sqrt(N Qp); Qp is the number of positive levels
+        # 1 / sqrt(N Qp) as in LSQ; Qp is the number of positive levels
         self.gradient_factor = (rows.shape[1] * sum(m > 0 for m in magnitudes)) ** -0.5
 
     @property
     def scale(self) -> Tensor:
-        """Return the value of a level of 1, by channel [C]."""
+        """Return the scale of each channel [C], which is the weight of the level 1."""
         return self.log_scale.exp()
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -186,7 +192,7 @@ class Quantizer(nn.Module):
         return scale * RoundToLevel.apply(weight / scale, self.levels, self.thresholds)
 
     def codes(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Return sign (bool, negative) and magnitude's index of each weight [C, ...]."""
+        """Return for each weight [C, ...] whether it is negative, and its magnitude's index."""
         ratio = weight / self.scale.view(-1, *(1,) * (weight.dim() - 1))
         return ratio.signbit(), torch.bucketize(ratio.abs(), self.thresholds)
 
@@ -194,21 +200,22 @@ class Quantizer(nn.Module):
 def boundary_choices(
     model: nn.Module, boundary_layers: Literal["searched", "8-bit", "float"], example: Tensor
 ) -> dict[str, Choice | None]:
-    """Return the choices of first and last layer if no search has them; None is float.
+    """Return the choices of the boundary layers that are not searched; None means float.
 
-    They are those that run first and last on frames [T, B, C, H, W], wherever they are defined.
+    The boundary layers are those that run first and last on the example [T, B, C, H, W]. The order
+    of their definition does not matter.
     """
     if boundary_layers == "searched":
         return {}
-    looked_at = copied(model).eval()
-    with torch.no_grad(), Watch(looked_at) as seen:
-        looked_at(example)
+    trial = copied(model).eval()
+    with torch.no_grad(), Watch(trial) as seen:
+        trial(example)
     layers = quantizable_layers(model)
-    ran = {name: each.last for name, each in seen.weighed.items() if name in layers}
-    if not ran:
+    last_run = {name: row.last for name, row in seen.weighed.items() if name in layers}
+    if not last_run:
         raise UserError("no convolution or linear layer runs: there is no first or last one")
     choice = Choice("uniform", 8) if boundary_layers == "8-bit" else None
-    return dict.fromkeys((next(iter(ran)), max(ran, key=ran.__getitem__)), choice)
+    return dict.fromkeys((next(iter(last_run)), max(last_run, key=last_run.__getitem__)), choice)
 
 
 def single_scheme(
@@ -216,18 +223,19 @@ def single_scheme(
 ) -> dict[str, Choice]:
     """Assign one choice to every layer except the boundary layers."""
     choices = {name: boundary.get(name, choice) for name in quantizable_layers(model)}
-    return {name: each for name, each in choices.items() if each}
+    return {name: own for name, own in choices.items() if own}
 
 
 def _make_plain(module: nn.Module) -> None:
-    """Put what parametrizations compute in evaluation mode in their place."""
+    """Replace parametrizations by the tensors that they compute in evaluation mode, in place."""
     lists: Any = module.parametrizations
-    lists.eval()  # a spectral norm's estimate goes on in training
+    lists.eval()  # in training mode a spectral norm would update its estimate
     values = {}
-    for name, each in lists.items():
-        learns = any(original.requires_grad for original in each.parameters(recurse=False))
+    for name, parametrizations in lists.items():
+        originals = parametrizations.parameters(recurse=False)
+        learns = any(original.requires_grad for original in originals)
         values[name] = nn.Parameter(getattr(module, name).detach().clone(), learns)
-    # not remove_parametrizations: it strips a class that a copy shares with its original
+    # remove_parametrizations would change a class that a copy shares with its original
     module.__class__ = parametrize.type_before_parametrizations(module)
     del module.parametrizations
     for name, value in values.items():
@@ -235,14 +243,14 @@ def _make_plain(module: nn.Module) -> None:
 
 
 def quantize(model: nn.Module, assignment: Assignment) -> nn.Module:
-    """Copy a model and quantize the weights of the named layers, ready for QAT.
+    """Copy a model and quantize the weights of the layers in an assignment, ready for QAT.
 
-    A quantizer starts from the weight that the layer answers with, whatever computes it: an
-    earlier quantizer, or a weight norm, is gone afterwards. Layers that are not named stay as they
-    are.
+    A quantizer starts from the weight that the layer uses. If another parametrization computes that
+    weight, for example an earlier quantizer or a weight norm, the quantizer replaces it. Layers
+    without an entry do not change.
 
-    Raises UserError when the assignment names a layer that the model does not have, levels that
-    there are not, or a layer whose weight is not finite.
+    Raises UserError if the assignment names a layer that the model does not have or a choice that
+    does not exist, and if a weight is not finite.
     """
     quantized = copied(model)
     layers = quantizable_layers(quantized)
@@ -258,7 +266,7 @@ def quantize(model: nn.Module, assignment: Assignment) -> nn.Module:
 
 
 def freeze(model: nn.Module) -> nn.Module:
-    """Copy a model with plain weights: those of quantized layers lie on their levels."""
+    """Copy a model with plain weights: quantizers are replaced by the weights they compute."""
     frozen = copied(model)
     for module in frozen.modules():
         if parametrize.is_parametrized(module):

@@ -149,14 +149,3 @@ def _ratio(part: float, whole: float) -> float:
     if part == whole == inf:
         return 1.0
     return part / float(whole) if whole else inf
-
-
-def metrics_table(metrics: Mapping[str, Mapping[str, Mapping[str, float]]]) -> pd.DataFrame:
-    """`results.tables.metrics` as dataset, cell and a column per measure."""
-    return pd.DataFrame(
-        [
-            {"dataset": dataset, "cell": cell, **values}
-            for dataset, cells in metrics.items()
-            for cell, values in cells.items()
-        ]
-    )

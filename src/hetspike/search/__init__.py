@@ -1,8 +1,8 @@
-"""Searches by name: a budget of effective bits and data in, {layer: (scheme, bits)} out.
+"""The registry of searches, which find an assignment {layer: (scheme, bits)} within a budget.
 
 A search is one module of this package with a function `search` (see `dnas` for its signature). To
-add one, write the module and name it here with the settings it takes. The modules are imported
-by `load` when they are needed, so that looking up a name stays cheap.
+add a search, write the module and name it in `SEARCHES` with its settings class. `load` imports a
+module when it is needed, so that importing the registry is fast.
 """
 
 from collections.abc import Callable
@@ -19,5 +19,5 @@ SEARCHES: dict[str, type[SearchSettings]] = {
 
 
 def load(name: str) -> Callable:
-    """Return the function `search` of the module of that name."""
+    """Import the module of this name and return its function `search`."""
     return import_module(f"{__name__}.{name}").search

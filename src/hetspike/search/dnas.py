@@ -1,12 +1,13 @@
-"""Differentiable search, our reading of the paper's way: Gumbel-softmax over (scheme, bits).
+"""Differentiable search with a Gumbel-softmax over (scheme, bits): our reading of the paper.
 
-DNAS [Wu 2018, arXiv 1812.00090]: every layer holds a logit per candidate; weights and logits are
-trained in turn on disjoint data. One convolution per layer, not one per candidate, since a
-convolution is linear in its weights [EdMIPS, Cai & Vasconcelos 2020]: the quantized weights are
-mixed, W = sum_i m_i Q_i(W). The sample m is hard, so W is exactly one tensor that could be shipped.
+DNAS [Wu 2018, arXiv 1812.00090]: every layer has one logit per candidate. Weights and logits are
+trained in turn on disjoint data. A convolution is linear in its weights, so the quantized weights
+are mixed, W = sum_i m_i Q_i(W), and a layer computes one convolution instead of one per candidate
+[EdMIPS, Cai & Vasconcelos 2020]. The sample m is one-hot, so W is the weight of one candidate.
 
-The user asks for effective bits, not for a lambda: the expected bits are held at the budget by an
-augmented Lagrangian, and the logits are read out by an integer programme that cannot exceed it.
+The user sets a budget of effective bits instead of the weight of a penalty. An augmented Lagrangian
+keeps the expected bits near the budget. At the end an integer programme chooses the assignment of
+highest total log-probability within the budget.
 """
 
 import math
@@ -30,11 +31,11 @@ from hetspike.training.loop import adamw, set_rate
 
 
 class MixedWeight(nn.Module):
-    """A weight's candidates, each with scales of its own, and the logits to choose by.
+    """A parametrization with one quantizer and one logit for each candidate of a layer.
 
-    `temperature` None: the weights learn, and only the sampled candidate is computed. Otherwise
-    the logits learn: the value is still the sampled candidate's, the gradient that of the soft
-    mixture (straight-through Gumbel-softmax [Jang 2017, section 2.2]).
+    With `temperature` None the weights learn, and only the sampled candidate is computed. With a
+    number the logits learn: the value is still that of the sampled candidate, and the gradient is
+    that of the soft mixture (straight-through Gumbel-softmax [Jang 2017, section 2.2]).
     """
 
     def __init__(self, weight: Tensor, candidates: tuple[Choice, ...]) -> None:
@@ -50,7 +51,7 @@ class MixedWeight(nn.Module):
             return self.quantizers[sampled](weight)
         with torch.no_grad():
             mixed = torch.stack([quantizer(weight) for quantizer in self.quantizers])
-        # the bracket is exactly zero: the value stays the sampled tensor to the last bit
+        # soft - soft.detach() is exactly 0, so the value is exactly the sampled tensor
         return mixed[sampled] + torch.tensordot(soft - soft.detach(), mixed, 1)
 
 
@@ -64,14 +65,14 @@ def search(
     portable: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
-    """Choose a candidate for each layer of the space, at or under its budget.
+    """Return a choice for each layer of the space, within its budget.
 
-    `model` is the float model and stays as it is. The training recordings are halved: one half
-    trains weights, the other logits. `portable` chooses the steps of both optimizers, as
-    `hetspike.training.loop.adamw` tells. `say` receives a line per epoch.
+    `model` is the float model, which does not change. One half of the training recordings trains
+    weights, the other half logits. `portable` is passed to both optimizers, see
+    `hetspike.training.loop.adamw`. `say` receives one line per epoch.
 
-    Raises UserError, at once, where the network cannot learn from the batches (`contract`), and
-    with epoch, step and layer where a number is not finite.
+    Raises UserError at once if the network cannot learn from the batches (`inspection.contract`),
+    and later if a number is not finite, with epoch, step and layer in the message.
     """
     check_learning(model, train, turn_sizes(len(train.labels), settings.recipe.batch_size))
     torch.manual_seed(seed)
@@ -97,14 +98,15 @@ def search(
     def loss_of(batch: tuple[Tensor, Tensor], temperature: float | None) -> Tensor:
         for mixture in mixtures:
             mixture.temperature = temperature
-        told = mixed(batch[0])
-        loss = cross_entropy(told, batch[1], label_smoothing=recipe.label_smoothing)
-        check_pass(mixed, batch[0], told, loss)
+        frames, labels = batch
+        class_logits = mixed(frames)
+        loss = cross_entropy(class_logits, labels, label_smoothing=recipe.label_smoothing)
+        check_pass(mixed, frames, class_logits, loss)
         return loss
 
     numbers, still = numbers_of(mixed), frozen(mixed)
     halves = torch.randperm(len(train.labels)).chunk(2)
-    steps = math.ceil(len(halves[1]) / recipe.batch_size)  # the shorter half's
+    steps = math.ceil(len(halves[1]) / recipe.batch_size)  # of the shorter half
     hot, cold = settings.temperature
     for epoch in range(recipe.epochs):
         set_training(mixed, still)
@@ -131,7 +133,7 @@ def search(
 
 
 def turn_sizes(recordings: int, size: int) -> list[int]:
-    """Return the sizes of the batches of an epoch, of weights and logits in turn."""
+    """Return the sizes of the batches of an epoch, in turn for weights and for logits."""
     if recordings < 2:
         raise UserError("one recording: weights and logits are trained on one at least, each")
     halves = [batch_sizes(half, size) for half in (recordings - recordings // 2, recordings // 2)]

@@ -1,13 +1,13 @@
-"""Search by the rise of the loss of each candidate, from the whole Fisher matrix.
+"""Search by the increase of the loss for each candidate, from the whole Fisher matrix.
 
-As `sensitivity`, but errors are weighed in the directions in which they lie:
+Like `sensitivity`, but with the direction of the quantization error dw:
 
-    loss rise  =  1/2 dw' F dw  =  1/2 mean_i (g_i . dw)^2        dw = Q(w) - w
+    loss increase  =  1/2 dw' F dw  =  1/2 mean_i (g_i . dw)^2        dw = Q(w) - w
 
-g_i is the gradient of recording i, F the empirical Fisher matrix of a layer [Martens 2020, JMLR
-21:146, section 11]. Errors of many weights that cancel in the loss count for nothing here, where a
-trace or a diagonal counts them all. F itself, N x N, is never formed: each gradient is projected
-on the errors of all candidates at once, so the cost is that of the trace.
+g_i is the gradient of recording i. F is the empirical Fisher matrix of a layer [Martens 2020, JMLR
+21:146, section 11]. Errors of several weights whose effects on the loss cancel do not count here;
+the trace or the diagonal of F would count each of them. The N x N matrix F is never computed: each
+gradient is projected on the errors of all candidates, so the cost is that of the trace.
 """
 
 from collections.abc import Callable
@@ -31,10 +31,10 @@ def search(
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
-    """Return the assignment of least total loss rise within the budget."""
+    """Return the assignment of least total increase of the loss within the budget."""
     errors = candidate_errors(model, space)
-    rises = torch.zeros(len(space.weights), len(space.candidates))
+    increases = torch.zeros(len(space.weights), len(space.candidates))
     for gradients in layer_gradients(model, train, space, settings, seed):
-        projected = [each @ gradient for each, gradient in zip(errors, gradients, strict=True)]
-        rises += torch.stack(projected).square()
-    return space.best(-rises.double().numpy())
+        projected = [error @ gradient for error, gradient in zip(errors, gradients, strict=True)]
+        increases += torch.stack(projected).square()
+    return space.best(-increases.double().numpy())

@@ -1,4 +1,4 @@
-"""Random assignments under the budget: the baseline of every search."""
+"""Random assignments within the budget: the baseline of every search."""
 
 from collections.abc import Callable
 
@@ -20,10 +20,10 @@ def search(
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
-    """Return the best assignment of random scores; model and recordings are not used.
+    """Return the best assignment for random scores; model and recordings are not used.
 
-    Every layer and candidate gets an independent score, so that no layer is favoured, and the
-    integer programme uses up the budget as it does for every other search.
+    The score of each layer and candidate is independent, so that no layer is favoured. As for every
+    search, the integer programme uses up the budget.
     """
     scores = np.random.default_rng(seed).random((len(space.weights), len(space.candidates)))
     return space.best(scores)

@@ -1,12 +1,14 @@
-"""Search by the rise of the loss of each candidate, from the trace of the Hessian.
+"""Search by the increase of the loss for each candidate, from the trace of the Hessian.
 
-The mean trace times the squared error [HAWQ-V2, Dong 2020, arXiv 1911.03852, eq. 9], then an exact
-integer programme for the least total within the budget [HAWQ-V3, Yao 2021, arXiv 2011.10680]:
+A score is the mean trace times the squared error [HAWQ-V2, Dong 2020, arXiv 1911.03852, eq. 9]. An
+exact integer programme finds the least total within the budget [HAWQ-V3, Yao 2021, arXiv
+2011.10680].
 
-    loss rise  =  1/2 tr(F) / N  |dw|^2        dw = Q(w) - w, N weights
+    loss increase  =  1/2 tr(F) / N  |dw|^2        dw = Q(w) - w, N weights
 
-The Hessian is taken as the empirical Fisher matrix F, whose trace is the mean squared gradient of
-a recording: one backward pass a batch instead of several for each random vector of Hutchinson's.
+The empirical Fisher matrix F replaces the Hessian. Its trace is the mean squared gradient of a
+recording, which takes one backward pass per batch; Hutchinson's estimate takes several per random
+vector.
 """
 
 import copy
@@ -33,7 +35,7 @@ def search(
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
-    """Return the assignment of least total loss rise within the budget."""
+    """Return the assignment of least total increase of the loss within the budget."""
     squares = torch.stack([errors.square().mean(1) for errors in candidate_errors(model, space)])
     traces = torch.zeros(len(space.weights))
     for gradients in layer_gradients(model, train, space, settings, seed):
@@ -42,7 +44,7 @@ def search(
 
 
 def candidate_errors(model: nn.Module, space: Space) -> list[Tensor]:
-    """Return Q(w) - w [K, N] of each layer of the space, for each candidate, on the CPU."""
+    """Return for each layer of the space the errors Q(w) - w [K, N] of K candidates, on the CPU."""
     layers = quantizable_layers(model)
     errors = []
     with torch.no_grad():
@@ -50,22 +52,22 @@ def candidate_errors(model: nn.Module, space: Space) -> list[Tensor]:
             weight = layers[name].weight
             with during(f"layer '{name}'"):
                 quantized = [Quantizer(weight, choice)(weight) for choice in space.candidates]
-            errors.append(torch.stack([(each - weight).flatten() for each in quantized]).cpu())
+            errors.append(torch.stack([(q - weight).flatten() for q in quantized]).cpu())
     return errors
 
 
 def layer_gradients(
     model: nn.Module, samples: Samples, space: Space, settings: SensitivitySettings, seed: int
 ) -> Iterator[list[Tensor]]:
-    """Yield gradients [N] of each layer of the space, on the CPU, by shuffled batches.
+    """Yield for each shuffled batch the gradients [N] of each layer of the space, on the CPU.
 
-    The summed gradient of a batch of B stands for those of its recordings: it has B times their
-    second moment where they are independent and vanish on average, as in a trained network.
-    Parameters that are frozen in a training have gradients here as well.
+    The sum of a batch of B gradients replaces the single gradients. If these are independent and
+    have the mean 0, as in a trained network, the second moment of the sum is B times theirs.
+    Parameters that do not learn in a training have gradients here as well.
 
-    Raises UserError where the loss does not depend on a layer.
+    Raises UserError if the loss does not depend on a layer.
     """
-    model = copy.deepcopy(model).eval()  # neurons keep their last state, and with it the graph
+    model = copy.deepcopy(model).eval()  # the neurons of the original would keep the graph
     layers = quantizable_layers(model)
     weights = [layers[name].weight.requires_grad_() for name in space.weights]
     generator = torch.Generator().manual_seed(seed)
@@ -74,12 +76,13 @@ def layer_gradients(
         with torch.enable_grad():
             loss = cross_entropy(model(frames), labels, reduction="sum")
             connected = loss.requires_grad
-            found = torch.autograd.grad(loss, weights, allow_unused=True) if connected else ()
-        gradients = [each.flatten().cpu() for each in found if each is not None]
+            per_layer = torch.autograd.grad(loss, weights, allow_unused=True) if connected else ()
+        gradients = [gradient.flatten().cpu() for gradient in per_layer if gradient is not None]
         if len(gradients) < len(weights):
-            apart = [name for name, each in zip(space.weights, found, strict=False) if each is None]
+            pairs = zip(space.weights, per_layer, strict=False)
+            without = [name for name, gradient in pairs if gradient is None]
             raise UserError(
-                f"the loss passes no gradient back to layer '{[*apart, *space.weights][0]}': "
+                f"the loss passes no gradient back to layer '{[*without, *space.weights][0]}': "
                 "search by the method random"
             )
         yield gradients

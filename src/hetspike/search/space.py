@@ -1,4 +1,4 @@
-"""The space of a search, and the exact best assignment under its budget."""
+"""The space of a search, and the best assignment within its budget by integer programming."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from hetspike.errors import UserError
 from hetspike.inspection.layers import quantizable_layers
 from hetspike.quantization.quantizer import Choice
 
-LARGEST_SCORE = 1e4  # of the integer programme
-USED_UP = 0.05  # effective bits that may be left: rows are compared at the bits asked for
+LARGEST_SCORE = 1e4  # largest magnitude of a score in the integer programme
+USED_UP = 0.05  # effective bits of a budget that may be unused, so that rows have equal bits
 
 
 @dataclass(frozen=True)
 class Space:
     """L layers to search, K candidates for each, and a budget of effective bits.
 
-    weights     number of weights of each searched layer, in the network's order
-    fixed       layers that are quantized as given; they count against the budget
+    weights     layer -> number of weights, for each searched layer in the order of the network
+    fixed       layers that are quantized but not searched; they use a part of the budget
     """
 
     weights: Mapping[str, int]
@@ -41,8 +41,8 @@ class Space:
     ) -> "Space":
         """Make the space of a model; layers in `boundary` are not searched (None: float).
 
-        Raises UserError when there is nothing to search, and when no assignment is at or under the
-        budget, or none as large as it.
+        Raises UserError if there is no layer or candidate to search, if every assignment exceeds
+        the budget, and if the widest assignment is below the budget.
         """
         sizes = {name: layer.weight.numel() for name, layer in quantizable_layers(model).items()}
         fixed = {name: choice for name, choice in boundary.items() if choice}
@@ -76,18 +76,18 @@ class Space:
         return sum(self.weights.values()) + self.fixed_weights
 
     def effective_bits(self, assignment: Mapping[str, Choice]) -> float:
-        """Return the mean bits per quantized weight of an assignment of this space."""
+        """Return the effective bits of an assignment of this space."""
         searched = sum(n * assignment[name].bits for name, n in self.weights.items())
         return (searched + self.fixed_bits) / self.total
 
     def best(self, scores: NDArray[np.float64]) -> dict[str, Choice]:
-        """Return the assignment of highest total score [L, K] that uses up the budget and keeps it.
+        """Return the assignment with the highest total of scores [L, K] that uses up the budget.
 
-        An exact integer programme: maximise sum x_lk scores_lk subject to one candidate a layer
-        and budget - USED_UP <= sum n_l b_k x_lk / sum n <= budget. The lower bound falls away
-        where the sizes of the layers allow nothing inside it.
+        It solves an integer programme: maximise sum x_lk scores_lk subject to one candidate per
+        layer and budget - USED_UP <= sum n_l b_k x_lk / sum n <= budget. If the sizes of the layers
+        allow no such assignment, there is no lower bound.
 
-        Raises UserError where a score is not finite.
+        Raises UserError if a score is not finite.
         """
         if not (finite := np.isfinite(scores)).all():
             layer, candidate = np.argwhere(~finite)[0]
@@ -96,28 +96,31 @@ class Space:
                 f"layer '{name}' at {choice.scheme} {choice.bits} bits has the score "
                 f"{scores[layer, candidate]}: train the network again"
             )
-        # HiGHS has absolute tolerances: scores of any size come to the same one
+        # the tolerances of the solver HiGHS are absolute, so scores are scaled to one size
         gains = scores / (np.abs(scores).max() or 1.0) * LARGEST_SCORE
         widths = [choice.bits for choice in self.candidates]
         stored = np.outer(list(self.weights.values()), widths)  # [L, K] bits
-        one_each = LinearConstraint(np.kron(np.eye(len(stored)), np.ones(len(widths))), 1, 1)
+        one_per_layer = LinearConstraint(np.kron(np.eye(len(stored)), np.ones(len(widths))), 1, 1)
         most = np.floor(self.budget * self.total + 1e-6) - self.fixed_bits
         for least in (most - USED_UP * self.total, 0):
             limit = most
             while limit >= least:
-                found = milp(
+                solution = milp(
                     -gains.ravel(),
                     integrality=1,
                     bounds=(0, 1),
-                    constraints=[one_each, LinearConstraint(stored.ravel()[None], least, limit)],
+                    constraints=[
+                        one_per_layer,
+                        LinearConstraint(stored.ravel()[None], least, limit),
+                    ],
                     options={"mip_rel_gap": 0},
                 )
-                if not found.success:
+                if not solution.success:
                     break
-                chosen = found.x.reshape(scores.shape).argmax(1)
+                chosen = solution.x.reshape(scores.shape).argmax(1)
                 over = stored[np.arange(len(stored)), chosen].sum() - most
                 if over <= 0:
-                    picked = (self.candidates[k] for k in chosen)
-                    return {**self.fixed, **dict(zip(self.weights, picked, strict=True))}
-                limit -= over  # the solver's tolerance let a bit through
+                    searched = (self.candidates[k] for k in chosen)
+                    return {**self.fixed, **dict(zip(self.weights, searched, strict=True))}
+                limit -= over  # the solver's tolerance allowed some bits too many
         raise AssertionError("feasible, as checked when the space was made")

@@ -1,1 +1,1 @@
-"""The configuration of a study, and what follows from it."""
+"""The configuration of a study: checks, rows, estimates and the sharing of files."""

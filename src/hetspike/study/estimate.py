@@ -1,8 +1,8 @@
-"""An estimate of the time, memory and disk that the jobs of a study take here.
+"""An estimate of the time, memory and disk that the jobs of a study need on this machine.
 
-A pass is one recording through a network that learns nothing (`hetspike.inspection.effort`). The
-number of passes follows from the configuration and from the published sizes of the datasets. The
-time of a pass is measured on noise of the same size.
+A pass is one recording through a network without gradients (`hetspike.inspection.effort`). The
+number of passes follows from the configuration and the published sizes of the datasets. The time of
+a pass is measured on noise of the same size.
 """
 
 import time
@@ -22,24 +22,24 @@ from hetspike.search import SEARCHES
 from hetspike.settings import PASSES_WITH_GRADIENT, NetworkSettings
 from hetspike.study.study import Study
 
-# of a test recording, in forward passes: counted by SpikingJelly, once more on integers, and the
-# selected epoch's network; 3.2 to 3.9 by the logs of the default study
+# passes per test recording: counting operations, running on integers, and the network of the
+# selected epoch; 3.2 to 3.9 in the logs of the default study
 EVALUATION = 4
-FEW = 2**20  # values of frames in a step that is timed on the CPU: a second or two
-CLASSES = 10  # a few more or less take no time
-DENSITY = 0.1  # events a pixel and step, of the noise; time hardly depends on it
+FEW = 2**20  # values of the frames of a step that is timed on the CPU, which takes about a second
+CLASSES = 10  # the time hardly depends on it
+DENSITY = 0.1  # events per pixel and step of the noise; the time hardly depends on it
 COLUMNS = (
     *("dataset", "recordings", "trainings", "recordings_a_second"),
     *("hours", "memory_gb", "disk_gb"),
 )
-COMPRESSED = 0.26  # bytes on disk a count; 0.13 to 0.26, the most of sim-orbit-cifar10
+COMPRESSED = 0.26  # bytes on disk per count: the largest measured, for sim-orbit-cifar10
 
 
 class Speed(NamedTuple):
     """The speed of one network on one device."""
 
-    seconds: float  # a pass
-    memory: float  # bytes a recording of a training batch, kept from forward to backward
+    seconds: float  # time of a pass
+    memory: float  # bytes per recording of a training batch, kept from forward to backward
 
 
 class Job(NamedTuple):
@@ -47,13 +47,12 @@ class Job(NamedTuple):
 
     rule: str
     dataset: str
-    cell: str = ""
+    row: str = ""
 
 
 TRAININGS = ("train_float", "quantize")
-TRAINED = (*TRAININGS, "search", "watch_test")  # where training runs, all else is on the CPU
-
-TIMED = (*TRAINED, "evaluate", "frames")  # or that take room
+TRAINED = (*TRAININGS, "search", "watch_test")  # rules that use a GPU; all others use the CPU
+TIMED = (*TRAINED, "evaluate", "frames")  # rules that need much time or disk space
 
 
 def passes(study: Study, job: Job, counts: Extent) -> float:
@@ -66,42 +65,40 @@ def passes(study: Study, job: Job, counts: Extent) -> float:
         case "watch_test":
             return float_training.passes(*recordings) + float_training.epochs * counts.test
         case "quantize":
-            taught = next(cell.distilled for cell in study.cells if cell.name == job.cell)
-            from_teacher = study.qat.epochs * counts.train if taught else 0
+            distilled = next(row.distilled for row in study.rows if row.name == job.row)
+            from_teacher = study.qat.epochs * counts.train if distilled else 0
             return study.qat.passes(*recordings) + from_teacher
         case "search":
-            plan = study.searches[
-                next(cell.method for cell in study.cells if cell.name == job.cell)
-            ]
+            plan = study.searches[next(row.method for row in study.rows if row.name == job.row)]
             return SEARCHES[plan.search](**plan.settings).passes(counts.train)
         case "evaluate":
-            return EVALUATION * len(study.cells) * counts.test
+            return EVALUATION * len(study.rows) * counts.test
     return 0
 
 
 @cache
 def measured(
-    size: NetworkSettings, steps: int, sensor: tuple[int, int], device: str, batch: int
+    settings: NetworkSettings, steps: int, sensor: tuple[int, int], device: str, batch: int
 ) -> Speed:
-    """Time a training step on recordings of noise, the second of two."""
+    """Time a training step on recordings of noise: the second of two steps."""
     width, height = sensor
-    network = build(size, CLASSES).to(device)
+    network = build(settings, CLASSES).to(device)
     rates = torch.full((steps, batch, 2, height, width), DENSITY)
     frames = torch.poisson(rates).to(device)
     labels = torch.zeros(batch, dtype=torch.long, device=device)
-    held: dict[int, int] = {}  # memory that backward needs: address -> bytes
+    kept: dict[int, int] = {}  # address -> bytes of the storages that the backward pass needs
 
-    def hold(tensor: Tensor) -> Tensor:
+    def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        held[storage.data_ptr()] = storage.nbytes()
+        kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    for _ in range(2):  # the first one also sets things up
+    for _ in range(2):  # the first step is slower
         start = time.perf_counter()
-        with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             loss = cross_entropy(network(frames), labels)
-        memory = sum(held.values()) / batch
-        held.clear()
+        memory = sum(kept.values()) / batch
+        kept.clear()
         loss.backward()
         if device == "cuda":
             torch.cuda.synchronize()
@@ -110,10 +107,13 @@ def measured(
 
 
 def estimate(study: Study, jobs: Sequence[Job], workers: int) -> pd.DataFrame:
-    """Estimate COLUMNS and the device, a row a dataset with jobs, for so many jobs at once.
+    """Estimate COLUMNS and the device, with one row per dataset that has jobs.
 
-    Memory is what a batch keeps for its backward pass, disk that of the frames that will be made.
-    Raises UserError where a batch does not fit a GPU.
+    workers    number of jobs that run at the same time
+    memory_gb  memory that a batch keeps for its backward pass
+    disk_gb    size of the frames that will be made
+
+    Raises UserError if a batch does not fit on the GPU.
     """
     device = "cuda" if study.device != "cpu" and torch.cuda.is_available() else "cpu"
     threads = torch.get_num_threads()
@@ -127,19 +127,18 @@ def estimate(study: Study, jobs: Sequence[Job], workers: int) -> pd.DataFrame:
         if counts is None:
             rows.append({"dataset": dataset})
             continue
-        trainings = [job for job in own if job.rule in TRAINED]
-        trained = sum(passes(study, job, counts) for job in trainings)
+        trained = sum(passes(study, job, counts) for job in own if job.rule in TRAINED)
         tested = sum(passes(study, job, counts) for job in own if job.rule == "evaluate")
         batch = study.float_training_of(dataset).batch_size
         values = plan.framing.steps * 2 * counts.sensor[0] * counts.sensor[1]
         recordings = counts.train + counts.validation + counts.test
-        size = plan.network, plan.framing.steps, counts.sensor
+        task = plan.network, plan.framing.steps, counts.sensor
         on_cpu = training = Speed(0, 0)
         if trained or tested:
-            on_cpu = training = measured(*size, "cpu", max(1, min(batch, FEW // values)))
+            on_cpu = training = measured(*task, "cpu", max(1, min(batch, FEW // values)))
         if trained and device == "cuda":
             try:
-                training = measured(*size, device, batch)
+                training = measured(*task, device, batch)
             except torch.OutOfMemoryError:
                 raise UserError(
                     f"{dataset}: a batch of {batch} takes {batch * on_cpu.memory / 1e9:.1f} GB, "

@@ -1,4 +1,4 @@
-"""Parts of a study: datasets, searches, distilled rows, and the row itself."""
+"""Parts of a study's configuration: datasets, searches and distillation; and the type of a row."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
@@ -20,26 +20,26 @@ from hetspike.settings import (
     Settings,
 )
 
-MOST_ROWS = 500  # of a table that somebody reads
+MOST_ROWS = 500  # more would not be a readable table
 
 
 def one_of(kind: str, known: Mapping[str, Any]) -> BeforeValidator:
-    """A name that is in `known`; the message lists what there is."""
+    """Make a validator for names in `known`; its error lists them."""
 
     def check(name: Any) -> Any:
         if not isinstance(name, str) or name not in known:
-            said = shortened(str(name), 40)
-            raise ValueError(f"unknown {kind} '{said}': use one of {', '.join(known)}")
+            shown = shortened(str(name), 40)
+            raise ValueError(f"unknown {kind} '{shown}': use one of {', '.join(known)}")
         return name
 
     return BeforeValidator(check)
 
 
 def check_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """No value twice: a repeated seed would count as another, a repeated row as a second one."""
+    """Refuse repeated values: a repeated seed would count as two seeds, a repeated row as two."""
     if len(set(values)) < len(values):
-        said = shortened(", ".join(map(str, values)))
-        raise ValueError(f"{said}: name each value once")
+        shown = shortened(", ".join(map(str, values)))
+        raise ValueError(f"{shown}: name each value once")
     return values
 
 
@@ -48,19 +48,19 @@ Widths = Annotated[tuple[Int, ...], Field(min_length=1, max_length=8), AfterVali
 Schemes = dict[Scheme, Widths]
 Candidates = Annotated[Schemes, Field(min_length=1)]
 SearchName = Annotated[str, one_of("search", SEARCHES)]
-# of folders and files, whose names take more than this one
+# part of the names of folders and files, which have a limited length
 Name = Annotated[str, Field(max_length=40, pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
-class Cell(NamedTuple):
-    """One row of the study.
+class Row(NamedTuple):
+    """One row of the study: one way to make a network.
 
-    method     a scheme, a row of `searches`, or the name of a float network
-    setting    a scheme's bits, a search's budget, or None for float
-    searched   whether the method is a row of `searches`
-    draw       which of several draws of the same search
-    distilled  whether it learns from the float network as well as from labels
-    against    the cell that it differs from in one part, so that the part can be judged; or ""
+    method     a scheme, a key of `searches`, or the name of a float network
+    setting    the bits of a scheme, the budget of a search, or None for float
+    searched   whether the method is a key of `searches`
+    draw       number of the draw, for a search with several draws
+    distilled  whether QAT learns from the float network as well as from labels
+    against    the row with which this one is compared because it differs in one part; or ""
     """
 
     name: str
@@ -73,40 +73,46 @@ class Cell(NamedTuple):
 
     @property
     def plain(self) -> str:
-        """The row that differs in nothing but distillation: they share an assignment."""
+        """Return the name of the row without distillation, which has the same assignment."""
         return self.name.removesuffix(DISTILLED)
 
 
 class DatasetPlan(Settings):
-    source: dict[str, Any]
+    """The settings of a dataset in a study."""
+
+    source: dict[str, Any] = Field(description="keyword arguments of the dataset's function")
     framing: Framing
     network: AnyNetwork
     augmentation: Augmentation | None = Field(
-        None, description="what may be done to a recording in training; its label stays"
+        None, description="random changes of the recordings in training"
     )
     float_training: Recipe | None = Field(
-        None, description="of this dataset, where it is not the study's"
+        None, description="training of this dataset's float networks; None: as in the study"
     )
 
 
 class SearchPlan(Settings):
+    """The settings of a search in a study; each budget and draw is one row."""
+
     search: SearchName
     budgets: Annotated[
         tuple[Float, ...], Field(min_length=1, max_length=100), AfterValidator(check_once)
     ]
     draws: Annotated[int, Field(gt=0, le=100)] = Field(
-        1, description="runs with seeds of their own, a row each"
+        1, description="number of runs with different seeds, one row each"
     )
     candidates: Candidates | None = Field(
-        None, description="what this row chooses from, where it is not the study's"
+        None, description="candidates of this search; None: those of the study"
     )
     against: Name | None = Field(
-        None, description="row that this one differs from in one part: what the part adds"
+        None, description="search that differs from this one in one part, for the ablations"
     )
     settings: dict[str, Any]
 
 
 class DistillationPlan(Distillation):
+    """The settings of distillation in a study."""
+
     rows: Annotated[
         tuple[str, ...], Field(min_length=1, max_length=MOST_ROWS), AfterValidator(check_once)
-    ] = Field(description="trained a second time with distillation, as rows of their own")
+    ] = Field(description="rows that are also trained with distillation, each as a second row")

@@ -1,4 +1,4 @@
-"""Sharing of files between studies: only what the same settings made."""
+"""Sharing of files between studies, for files that the same settings made."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,45 +12,45 @@ MISSING = "not set"
 
 
 class Job(NamedTuple):
-    """A job that another study may have run, with paths in the folder of a study."""
+    """A job that another study may have run; paths are relative to the folder of a study."""
 
-    record: str  # json with the `settings` that made the files, and the `device` that ran it
+    record: str  # json with the `settings` that made the files, and the `device` of the job
     files: tuple[str, ...]
-    made_by: Mapping[str, Any]  # the settings that are asked for
-    device: str | None  # that has to have run it; None: whichever
+    made_by: Mapping[str, Any]  # settings that must have made the files
+    device: str | None  # device that must have run the job; None: any
 
 
 def offered(folder: Path, jobs: Iterable[Job]) -> set[str]:
-    """Return the files that a study offers, of jobs whose files are all there.
+    """Return the files of a study that another study can use.
 
-    Raises UserError, with the key, where other settings made one than are asked for, and where it
-    is not known which.
+    A job must have all its files. Raises UserError if other settings made a file than the job
+    requires, with the key that differs, and if the settings of a file are not known.
     """
-    found: set[str] = set()
+    files: set[str] = set()
     for job in jobs:
-        there = [name for name in job.files if (folder / name).exists()]
-        if not there:
+        existing = [name for name in job.files if (folder / name).exists()]
+        if not existing:
             continue
-        if key := _difference(folder, there[0], job):
+        if difference := _difference(folder, existing[0], job):
             raise UserError(
-                f"{folder / there[0]} is shared but was made by other settings, {key}: set both "
-                "studies alike, or remove `shares`"
+                f"{folder / existing[0]} is shared but was made by other settings, {difference}: "
+                "set both studies alike, or remove `shares`"
             )
-        if len(there) == len(job.files):
-            found.update(job.files)
-    return found
+        if len(existing) == len(job.files):
+            files.update(job.files)
+    return files
 
 
 def _difference(folder: Path, file: str, job: Job) -> str:
-    """The first setting that differs, as a line tells it, or nothing."""
+    """Return a text with the first setting that differs, or an empty text."""
     record = folder / job.record
     remedy = f"delete {folder / file}, or run the study in {folder} again"
     if not record.exists():
         raise UserError(f"{folder / file} is shared but does not say what made it: {remedy}")
     content = intact(record, remedy)
     try:
-        said = json.loads(content)
-        settings, device = said["settings"], said.get("device")
+        entries = json.loads(content)
+        settings, device = entries["settings"], entries.get("device")
     except (ValueError, LookupError, TypeError, AttributeError):
         raise UserError(f"{record} holds no settings: {remedy}") from None
     if job.device not in (None, device):
@@ -58,14 +58,14 @@ def _difference(folder: Path, file: str, job: Job) -> str:
     theirs = dict(_flat(settings))
     ours = dict(_flat(json.loads(json.dumps(job.made_by))))
     for key in sorted(theirs.keys() | ours.keys()):
-        values = [json.dumps(each[key]) if key in each else MISSING for each in (theirs, ours)]
-        if values[0] != values[1]:
-            return f"{key}: {values[0]} there, {values[1]} here"
+        there, here = (json.dumps(each[key]) if key in each else MISSING for each in (theirs, ours))
+        if there != here:
+            return f"{key}: {there} there, {here} here"
     return ""
 
 
 def _flat(settings: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every setting under its dotted key; lists are values."""
+    """Yield every setting with its dotted key; a list is one value."""
     if not isinstance(settings, dict) or (key and not settings):
         yield key, settings
         return

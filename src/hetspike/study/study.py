@@ -1,8 +1,8 @@
 """A study as one checked object: its datasets, rows and settings.
 
-The configuration file holds exactly the fields of `Study`. A dataset's `source` holds the keyword
-arguments of its function in `hetspike.data.events`, a search's `settings` those of its settings
-class.
+The configuration file contains exactly the fields of `Study`. The `source` of a dataset contains
+the keyword arguments of its function in `hetspike.data.events`. The `settings` of a search contain
+the fields of its settings class in `hetspike.search.SEARCHES`.
 """
 
 import hashlib
@@ -24,32 +24,35 @@ from hetspike.settings import SEED_DRAWS, Recipe, Seed, Settings, checked
 from hetspike.study.plans import (
     MOST_ROWS,
     Candidates,
-    Cell,
     DatasetPlan,
     DistillationPlan,
     Name,
+    Row,
     Schemes,
     SearchPlan,
     check_once,
     one_of,
 )
 
-MOST_NETWORKS = 5_000  # which Snakemake lists in a minute
-MOST_WEIGHTS = 2**30  # 16 GB while they are trained
-LARGEST = 2**26, 2**31  # numbers in one tensor of a recording, of a batch: backward keeps some 50
+MOST_NETWORKS = 5_000  # Snakemake lists their jobs in a minute
+MOST_WEIGHTS = 2**30  # 16 GB in training
+# values of the largest tensor for a recording and for a batch; backward keeps about 50 such tensors
+LARGEST = 2**26, 2**31
 
 
 class Study(Settings):
+    """The configuration of a study."""
+
     study: Name = Field(description="name of the folder under results/")
     shares: Name | None = Field(
         None,
-        description="study whose recordings, networks and searches are taken where there are "
-        "some; what the two studies both name must have the same settings",
+        description="another study, whose recordings, networks and searches are used where they "
+        "exist; the settings of both studies must agree for them",
     )
     kernels: Literal["fastest", "portable"] = Field(
         "fastest",
-        description="instructions to compute with: all that a machine has, or those that every "
-        "x86-64 server has, for the same bits on each; no part of what a network is",
+        description="instructions of the processor: all, or those that every x86-64 server has, "
+        "for the same bits on each; not one of the settings that make a network",
     )
     seeds: Annotated[
         tuple[Seed, ...], Field(min_length=1, max_length=100), AfterValidator(check_once)
@@ -58,24 +61,24 @@ class Study(Settings):
         dict[Annotated[str, one_of("dataset", DATASETS)], DatasetPlan], Field(min_length=1)
     ]
     float_training: Recipe | None = Field(
-        None, description="of the datasets that have none of their own"
+        None, description="training of float networks, for datasets without `float_training`"
     )
     qat: Recipe = Field(description="fine-tuning of every quantized row and of float-tuned")
     device: Literal["cpu", "gpu-if-present"] = Field(
         "cpu", description="where networks are trained and searches run; the test is on the CPU"
     )
     boundary_layers: Literal["searched", "8-bit", "float"] = Field(
-        description="first convolution and classifier: like the others, 8-bit uniform, or float"
+        description="first and last layer: like the others, 8-bit uniform, or float"
     )
-    schemes: Schemes = Field(description="rows of one scheme and width")
+    schemes: Schemes = Field(description="rows with one scheme and width for all layers")
     candidates: Candidates | None = Field(
-        None, description="what searches choose from that have none of their own"
+        None, description="candidates of a layer, for searches without `candidates`"
     )
     searches: Annotated[dict[Name, SearchPlan], Field(max_length=100)] = Field(
-        description="rows of searched networks"
+        description="rows with a searched assignment"
     )
     distillation: DistillationPlan | None = Field(
-        None, description="how rows learn from the float network, and which"
+        None, description="rows that also learn from the float network, and how"
     )
 
     @model_validator(mode="after")
@@ -100,8 +103,8 @@ class Study(Settings):
         return self
 
     @model_validator(mode="after")
-    def check_unheard(self) -> "Study":
-        """Refuse a setting that no part of the study takes, and ask for one that a part needs."""
+    def check_defaults(self) -> "Study":
+        """Refuse a default that no part of the study uses, and require one that a part needs."""
         without = [name for name, plan in self.datasets.items() if not plan.float_training]
         if without and not self.float_training:
             raise ValueError(
@@ -146,8 +149,8 @@ class Study(Settings):
         return self
 
     @model_validator(mode="after")
-    def check_cells(self) -> "Study":
-        names = [cell.name for cell in self.cells]
+    def check_row_names(self) -> "Study":
+        names = [row.name for row in self.rows]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two rows are called {twice[0]}: change one of them")
         return self
@@ -164,7 +167,7 @@ class Study(Settings):
 
     @model_validator(mode="after")
     def check_distilled_rows(self) -> "Study":
-        rows = [FLOAT_TUNED, *(cell.name for cell in self._quantized_cells())]
+        rows = [FLOAT_TUNED, *(row.name for row in self._quantized_rows())]
         for name in self.distillation.rows if self.distillation else ():
             if name not in rows:
                 raise ValueError(
@@ -206,16 +209,16 @@ class Study(Settings):
                     )
         return self
 
-    def candidates_of(self, row: str) -> Schemes:
-        """Return the candidates of the search of that row."""
-        candidates = self.searches[row].candidates or self.candidates
-        assert candidates, "check_unheard"
+    def candidates_of(self, search: str) -> Schemes:
+        """Return the candidates of a search."""
+        candidates = self.searches[search].candidates or self.candidates
+        assert candidates, "check_defaults"
         return candidates
 
     def float_training_of(self, dataset: str) -> Recipe:
         """Return the recipe of a dataset's float networks."""
         recipe = self.datasets[dataset].float_training or self.float_training
-        assert recipe, "check_unheard"
+        assert recipe, "check_defaults"
         return recipe
 
     def recordings_made_by(self, dataset: str) -> dict[str, Any]:
@@ -227,31 +230,31 @@ class Study(Settings):
         framing = self.datasets[dataset].framing.model_dump()
         return {dataset: {"source": self.datasets[dataset].source, "framing": framing}}
 
-    def search_made_by(self, dataset: str, cell: Cell) -> dict[str, Any]:
-        """Return the settings that make the assignment of a searched cell, without its names."""
-        plan = self.searches[cell.method]
+    def search_made_by(self, dataset: str, row: Row) -> dict[str, Any]:
+        """Return the settings that make the assignment of a searched row, except names and seed."""
+        plan = self.searches[row.method]
         return self._float_made_by(dataset) | {
             "boundary_layers": self.boundary_layers,
             "search": {
                 "search": plan.search,
                 "settings": plan.settings,
-                "candidates": self.candidates_of(cell.method),
-                "budget": cell.setting,
-                "draw": cell.draw,
+                "candidates": self.candidates_of(row.method),
+                "budget": row.setting,
+                "draw": row.draw,
             },
         }
 
-    def network_made_by(self, dataset: str, cell: Cell) -> dict[str, Any]:
-        """Return the settings that make a network of this cell, except names and seed."""
+    def network_made_by(self, dataset: str, row: Row) -> dict[str, Any]:
+        """Return the settings that make a network of a row, except names and seed."""
         made_by = self._float_made_by(dataset)
-        if cell.name == FLOAT:
+        if row.name == FLOAT:
             return made_by
         made_by |= {"qat": self.qat.model_dump(), "boundary_layers": self.boundary_layers}
-        if cell.searched:
-            made_by |= self.search_made_by(dataset, cell)
-        elif cell.setting is not None:
-            made_by["levels"] = {"scheme": cell.method, "bits": cell.setting}
-        if cell.distilled and self.distillation:
+        if row.searched:
+            made_by |= self.search_made_by(dataset, row)
+        elif row.setting is not None:
+            made_by["levels"] = {"scheme": row.method, "bits": row.setting}
+        if row.distilled and self.distillation:
             made_by["distillation"] = self.distillation.model_dump(exclude={"rows"})
         return made_by
 
@@ -261,30 +264,30 @@ class Study(Settings):
             "float_training": self.float_training_of(dataset).model_dump(),
         }
 
-    def fingerprint(self, dataset: str, cell: Cell) -> str:
-        """Return the SHA-256 of the settings that make a network of this cell."""
-        made_by = json.dumps(self.network_made_by(dataset, cell), sort_keys=True)
+    def fingerprint(self, dataset: str, row: Row) -> str:
+        """Return the SHA-256 of the settings that make a network of a row."""
+        made_by = json.dumps(self.network_made_by(dataset, row), sort_keys=True)
         return hashlib.sha256(made_by.encode()).hexdigest()
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
+    def rows(self) -> tuple[Row, ...]:
         """Return the study's rows in the order of the tables."""
         plain = (
-            Cell(FLOAT, FLOAT, None),
-            Cell(FLOAT_TUNED, FLOAT_TUNED, None),
-            *self._quantized_cells(),
+            Row(FLOAT, FLOAT, None),
+            Row(FLOAT_TUNED, FLOAT_TUNED, None),
+            *self._quantized_rows(),
         )
         again = self.distillation.rows if self.distillation else ()
         return plain + tuple(
-            cell._replace(name=cell.name + DISTILLED, distilled=True, against=cell.name)
-            for cell in plain
-            if cell.name in again
+            row._replace(name=row.name + DISTILLED, distilled=True, against=row.name)
+            for row in plain
+            if row.name in again
         )
 
-    def _quantized_cells(self) -> Iterator[Cell]:
+    def _quantized_rows(self) -> Iterator[Row]:
         for scheme, widths in self.schemes.items():
             for bits in widths:
-                yield Cell(f"{scheme}-{bits}", scheme, bits)
+                yield Row(f"{scheme}-{bits}", scheme, bits)
         for row, plan in self.searches.items():
             other = self.searches.get(plan.against or "")
             for budget in plan.budgets:
@@ -292,37 +295,38 @@ class Study(Settings):
                 for draw in range(plan.draws):
                     which = f"{budget:g}-{draw + 1}" if plan.draws > 1 else f"{budget:g}"
                     against = f"{plan.against}-{which}" if compared else ""
-                    yield Cell(
+                    yield Row(
                         f"{row}-{which}", row, budget, searched=True, draw=draw, against=against
                     )
 
 
 def parse_study(config: Any, source: str = "configuration") -> Study:
-    """Check a configuration. Raises UserError with one line that names wrong keys."""
+    """Return a configuration as a study. Raises UserError with one line that names wrong keys."""
     study = checked(Study, config, source)
     datasets, searches = {}, {}
     for name, dataset in study.datasets.items():
         function = DATASETS[name]
         keys = "datasets", name, "source"
-        found = checked(_keywords_of(function), dataset.source, source, *keys)
-        datasets[name] = dataset.model_copy(update={"source": _as_given(found)})
+        keywords: Any = checked(_keywords_of(function), dataset.source, source, *keys)
+        datasets[name] = dataset.model_copy(update={"source": _as_given(keywords)})
         if "protocol_seed" in inspect.signature(function).parameters:
-            check_protocol(name, found.protocol, found.protocol_seed)  # type: ignore[attr-defined]
+            check_protocol(name, keywords.protocol, keywords.protocol_seed)
     for name, plan in study.searches.items():
-        found = checked(SEARCHES[plan.search], plan.settings, source, "searches", name, "settings")
-        searches[name] = plan.model_copy(update={"settings": _as_given(found)})
+        keys = "searches", name, "settings"
+        settings = checked(SEARCHES[plan.search], plan.settings, source, *keys)
+        searches[name] = plan.model_copy(update={"settings": _as_given(settings)})
     study = study.model_copy(update={"datasets": datasets, "searches": searches})
     _check_memory(study, source)
     return study
 
 
 def _as_given(settings: Settings) -> dict[str, Any]:
-    """The checked values of the keys that were given: a text "3" has become a number."""
+    """Return the checked values of the keys in the configuration; a text "3" is now a number."""
     return settings.model_dump(mode="json", exclude_unset=True)
 
 
 def _check_memory(study: Study, source: str) -> None:
-    """Raises UserError for tensors that no machine holds."""
+    """Raise UserError for tensors that are too large for any machine."""
     for name, plan in study.datasets.items():
         if not (size := extent(name, plan.source)):
             continue
@@ -338,7 +342,7 @@ def _check_memory(study: Study, source: str) -> None:
 
 
 def _keywords_of(function: Callable[..., Any]) -> type[Settings]:
-    """The keyword arguments of a function as a model; those with a default may be left out."""
+    """Make a settings class of the keyword arguments of a function, with their defaults."""
     fields: dict[str, Any] = {
         p.name: (p.annotation, ... if p.default is p.empty else p.default)
         for p in inspect.signature(function).parameters.values()

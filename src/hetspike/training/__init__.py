@@ -1,1 +1,1 @@
-"""Training of networks, and the linear baseline."""
+"""Training of networks, and of the linear baseline."""

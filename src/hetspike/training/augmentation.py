@@ -1,10 +1,11 @@
-"""Augmentation: recordings moved, turned, cut and mixed for training.
+"""Augmentation: random changes of recordings in training, and mixup of batches.
 
-The recipe of the field's event datasets [Yao et al. 2024, arXiv 2403.16552, and its public code]:
-a recording is mirrored or not, then one of six things happens to it, each as likely as the others:
-nothing, a shear, a shift along x or along y, a turn, a square cut out. A pixel takes the count of
-the nearest pixel of the recording, so counts stay counts, and what comes from outside is 0. All
-frames of a recording go the same way. Every draw is made by torch's global generator on the CPU.
+It follows a usual recipe for event datasets [Yao et al. 2024, arXiv 2403.16552, and its public
+code]. A recording is mirrored or not. Then one of six changes is drawn with equal probability:
+none, a shear, a shift along x or along y, a rotation, or a square that is cut out. All frames of a
+recording have the same change. A pixel gets the count of the nearest pixel of the recording, so
+counts stay whole numbers; a pixel whose content is outside the picture gets 0. All random numbers
+are from torch's global generator on the CPU.
 """
 
 import math
@@ -19,7 +20,7 @@ NOTHING, SHEAR, SHIFT_X, SHIFT_Y, TURN, CUT = range(6)
 
 
 def augment(frames: Tensor, plan: Augmentation) -> Tensor:
-    """Augment frames [T, B, C, H, W], each of the B recordings by its own draws."""
+    """Augment frames [T, B, C, H, W]; each of the B recordings has its own random changes."""
     steps, batch, channels, height, width = frames.shape
     mirrored = torch.rand(batch) < plan.mirror
     kind = torch.randint(6, (batch,))
@@ -38,7 +39,10 @@ def augment(frames: Tensor, plan: Augmentation) -> Tensor:
 def _moves(
     mirrored: Tensor, kind: Tensor, strength: Tensor, plan: Augmentation, height: int, width: int
 ) -> Tensor:
-    """Matrices [B, 2, 3]: where a pixel's content comes from, in halves of the image's sides."""
+    """Return matrices [B, 2, 3] that map a pixel to the position whose count it gets.
+
+    Positions are in the coordinates of `affine_grid`, -1 to 1 along each side.
+    """
 
     def part(which: int, amount: float) -> Tensor:
         return torch.where(kind == which, strength * amount, 0.0)
@@ -52,7 +56,7 @@ def _moves(
 
 
 def _squares(middle: Tensor, side: Tensor, height: int, width: int) -> Tensor:
-    """Whether the centre of a pixel lies in a recording's square: [B, 2], [B] -> [B, H, W]."""
+    """Return which pixels have their centre in a recording's square: [B, 2], [B] -> [B, H, W]."""
     y, x = (
         (torch.arange(pixels) + 0.5 - middle[:, axis, None]).abs() < side[:, None] / 2
         for axis, pixels in enumerate((height, width))
@@ -61,10 +65,10 @@ def _squares(middle: Tensor, side: Tensor, height: int, width: int) -> Tensor:
 
 
 def mix(frames: Tensor, plan: Mixup) -> tuple[Tensor, float]:
-    """Mix a batch [T, B, ...] with itself in reverse order; return it and its own share.
+    """Mix a batch [T, B, ...] with itself in reverse order; return the mixture and lambda.
 
-    Mixup [Zhang 2018, arXiv 1710.09412]: lambda is drawn from Beta(alpha, alpha), once for the
-    batch; where chance leaves it alone, lambda is 1.
+    Mixup [Zhang 2018, arXiv 1710.09412]: lambda, the share of the batch in its own order, is drawn
+    once per batch from Beta(alpha, alpha). It is 1 for batches that are not mixed.
     """
     if torch.rand(()) >= plan.probability:
         return frames, 1.0

@@ -1,4 +1,4 @@
-"""The history of a training: an epoch a row, and the epoch that validation selects."""
+"""The history of a training, with one row per epoch, and the epoch that validation selects."""
 
 from typing import NamedTuple
 
@@ -16,11 +16,11 @@ class Epoch(NamedTuple):
 
 
 def selected(history: pd.DataFrame) -> pd.Series:
-    """Return the epoch of one training that validation selects, of rows of `Epoch`.
+    """Return the row of the epoch that validation selects, for the history of one training.
 
-    It has the highest validation accuracy; of several, the lowest validation loss, then the first.
-    Quantized rows start from the float network of this epoch; results are those of the last epoch,
-    which was selected by nothing.
+    It is the epoch with the highest validation accuracy. If there are several, it is the one with
+    the lowest validation loss, then the earliest. QAT and searches start from the float network of
+    this epoch. Results are of the last epoch, which does not depend on a selection.
     """
     best_first = history.sort_values(
         ["validation_accuracy", "validation_loss", "epoch"], ascending=[False, True, True]

@@ -1,4 +1,4 @@
-"""The linear baseline: a classifier on summed event counts, without time and neighbourhood."""
+"""The linear baseline: a classifier of event counts summed over time, pixel by pixel."""
 
 from collections.abc import Iterable
 
@@ -13,22 +13,23 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C, inverse regularisation
 def fit_linear(
     train: tuple[NDArray, NDArray], validation: tuple[NDArray, NDArray], classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit a logistic regression on counts per pixel and polarity; validation chooses C.
+    """Fit a logistic regression on counts per pixel and polarity; validation selects C.
 
-    Each pair is `counts` [R, 2*H*W] and labels [R], class indices below `classes`. Returns weights
-    [classes, 2*H*W] and biases [classes], to be used by `predict_linear`: row c belongs to class c,
-    whatever classes there are. One that `train` lacks has the bias -inf: it is never predicted.
+    train, validation  pairs of `counts` [R, 2*H*W] and labels [R], class indices below `classes`
+
+    Returns weights [classes, 2*H*W] and biases [classes] for `predict_linear`; row c is class c. A
+    class without a training recording has the bias -inf, so that it is never predicted.
     """
     present = np.unique(train[1])
     assert present[0] >= 0 and present[-1] < classes, "labels are class indices"
-    # a column after the other, as scikit-learn's: the last bits of sums depend on it
+    # column-major as in scikit-learn, since the last bits of sums depend on the order
     weights = np.zeros((classes, train[0].shape[1]), order="F")
     biases = np.full(classes, -np.inf)
-    if len(present) == 1:  # nothing to tell apart, which scikit-learn refuses to fit
+    if len(present) == 1:  # scikit-learn does not fit a single class
         biases[present] = 0
         return weights, biases
     rows, offsets = _regression(train, validation)
-    if len(present) == 2:  # one row: the score of the second class against 0 for the first
+    if len(present) == 2:  # scikit-learn fits one row, for the second class; the first one's is 0
         biases[present[0]] = 0
         present = present[1:]
     weights[present], biases[present] = rows, offsets
@@ -38,7 +39,7 @@ def fit_linear(
 def _regression(
     train: tuple[NDArray, NDArray], validation: tuple[NDArray, NDArray]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rows and offsets of the best regression, as scikit-learn orders them: by classes present."""
+    """Return weights and biases of the best regression, one row per class of the training set."""
     with provided_by("study"):
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
@@ -61,5 +62,5 @@ def predict_linear(
 
 
 def counts(frames: Iterable[ArrayLike]) -> NDArray[np.float64]:
-    """Sum events per pixel and polarity over time: R times [T, 2, H, W] -> [R, 2*H*W]."""
+    """Sum the events of each pixel and polarity over time: R frames [T, 2, H, W] -> [R, 2*H*W]."""
     return np.stack([np.asarray(each).sum(axis=0, dtype=np.float64).ravel() for each in frames])

@@ -1,4 +1,4 @@
-"""The training loop of float baselines and QAT."""
+"""The training loop of float networks and of QAT."""
 
 import copy
 import math
@@ -22,7 +22,7 @@ from hetspike.training.history import Epoch, selected
 
 
 def rate_at(progress: float, recipe: Schedule) -> float:
-    """Return the learning rate after `progress` epochs: warm-up, cosine, cooldown."""
+    """Return the learning rate after `progress` epochs: linear warm-up, cosine decay, cooldown."""
     low, high = recipe.final_learning_rate, recipe.learning_rate
     if progress < recipe.warmup_epochs:
         return low + (high - low) * progress / recipe.warmup_epochs
@@ -38,12 +38,12 @@ def set_rate(optimizer: torch.optim.Optimizer, progress: float, recipe: Schedule
 
 
 def adamw(model: nn.Module, recipe: Schedule, *, portable: bool = False) -> torch.optim.AdamW:
-    """Make an AdamW that decays weights of two dimensions or more, and nothing else.
+    """Make an AdamW with weight decay for parameters of two dimensions or more only.
 
-    portable  steps have the same bits on every x86-64 server, as all else has in a study with
-              `kernels: portable`: the square root of PyTorch's fused step is exact. That of its
-              other steps is MKL's, which starts from an approximation whose digits are those of a
-              processor's maker. The published networks were trained by these.
+    portable  use PyTorch's fused step, whose square root is exact, so that steps have the same bits
+              on every x86-64 server (`kernels: portable`). The default step uses the square root of
+              MKL, which starts from an approximation that differs between makers of processors. The
+              published networks were trained with the default step.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
@@ -56,27 +56,30 @@ def adamw(model: nn.Module, recipe: Schedule, *, portable: bool = False) -> torc
 def check_training(
     model: nn.Module, train: Samples, validation: Samples, teacher: nn.Module | None, size: int
 ) -> None:
-    """Raise UserError, before anything is learnt, where `fit` could not finish."""
+    """Raise UserError if `fit` could not finish with this network, these samples and batches."""
     classes = check(model, train, "training recordings")
     with during("validation recordings"):
         if device_of(validation) != device_of(train):
             raise UserError(f"they go to {validation.device}, those of the training elsewhere")
     check(model, validation, "validation recordings")
     if teacher is not None:
-        tells = check(teacher, train, "the teacher's recordings")
-        if tells != classes:
-            raise UserError(f"the teacher tells {tells} classes, the network {classes}")
+        of_teacher = check(teacher, train, "the teacher's recordings")
+        if of_teacher != classes:
+            raise UserError(
+                f"the teacher has {of_teacher} classes, the network {classes}: "
+                "take a teacher of the same classes"
+            )
     check_learning(model, train, batch_sizes(len(train.labels), size))
 
 
 def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Return tau^2 KL(teacher / tau || student / tau) of logits [B, classes], mean over B.
+    """Return tau^2 KL(teacher / tau || student / tau) for logits [B, classes], mean over B.
 
-    tau^2 keeps the size of its gradients at that of the labels' [Hinton 2015, arXiv 1503.02531,
-    section 2].
+    The factor tau^2 makes the gradients as large as those of the loss of the labels [Hinton 2015,
+    arXiv 1503.02531, section 2].
     """
-    soft, wanted = (log_softmax(each / temperature, 1) for each in (logits, teacher))
-    return temperature**2 * kl_div(soft, wanted, reduction="batchmean", log_target=True)
+    student, target = (log_softmax(each / temperature, 1) for each in (logits, teacher))
+    return temperature**2 * kl_div(student, target, reduction="batchmean", log_target=True)
 
 
 def fit(
@@ -94,22 +97,25 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     keep: Callable[[dict[str, Any]], None] = lambda state: None,
 ) -> list[Epoch]:
-    """Train the model in place, on the device of the samples; it ends as its last epoch.
+    """Train the model in place on the device of the samples; return the history of its epochs.
 
-    `seed` decides the order of the training recordings and every other draw of the run. With
-    `distillation` the loss compares with what a `teacher` says of the same frames as well.
-    `portable` chooses the steps of `adamw`.
+    seed          of the order of the training recordings and of all other random numbers
+    augmentation  random changes of the training recordings
+    teacher       with `distillation`, the network whose logits the loss compares with as well
+    portable      argument of `adamw`
+    resume        state of an interrupted run, from `keep`. The run then ends as if it had not been
+                  interrupted, on a CPU to the last bit
+    on_epoch      receives the results of each epoch
+    keep          receives after each epoch the state that the rest of the run depends on. Its
+                  tensors change in the next epoch, so it must be written at once. "model" contains
+                  the weights of this epoch, "selected" those of the epoch that
+                  `training.history.selected` returns so far
 
-    After each epoch `keep` is given all that the rest of the run depends on, to be written at once:
-    its tensors move on. A run that takes it as `resume` ends as if it had never been interrupted,
-    on a CPU to the last bit. Under "model" it holds the weights of that epoch, under "selected"
-    those of the epoch that `training.history.selected` names so far.
+    The model ends with the weights of the last epoch. If the model is in training mode, its modules
+    in evaluation mode stay in it, and so do batch norms whose parameters do not learn.
 
-    Modules that are in evaluation mode while the model is in training mode stay so, and batch norms
-    whose parameters are frozen with them.
-
-    Raises UserError, at once, where network or recordings do not keep to
-    `hetspike.inspection.contract`, and with epoch, step and layer where a number is not finite.
+    Raises UserError at once if the network or the recordings do not keep to
+    `hetspike.inspection.contract`, and later if a number is not finite, with epoch, step and layer.
     """
     assert (teacher is None) == (distillation is None), "a teacher and how to learn from it"
     check_training(model, train, validation, teacher, recipe.batch_size)
@@ -135,24 +141,24 @@ def fit(
         order = torch.randperm(len(train.labels))
         for step, (frames, labels) in enumerate(train.batches(recipe.batch_size, order)):
             set_rate(optimizer, epoch + step / steps, recipe)
-            own = 1.0
+            own_share = 1.0
             if augmentation:
                 frames = augment(frames, augmentation)
             if recipe.mixup and epoch < recipe.mixup.epochs:
-                frames, own = mix(frames, recipe.mixup)
+                frames, own_share = mix(frames, recipe.mixup)
             place = f"epoch {epoch + 1}, step {step + 1}"
             with torch.autocast(
                 torch.device(train.device).type, torch.bfloat16, recipe.precision == "bfloat16"
             ):
                 logits = model(frames).float()
-            loss = own * cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-            if own < 1:
-                other = labels.flip(0)
-                loss_of_other = cross_entropy(logits, other, label_smoothing=recipe.label_smoothing)
-                loss = loss + (1 - own) * loss_of_other
+            smoothing = recipe.label_smoothing
+            loss = own_share * cross_entropy(logits, labels, label_smoothing=smoothing)
+            if own_share < 1:
+                loss_of_other = cross_entropy(logits, labels.flip(0), label_smoothing=smoothing)
+                loss = loss + (1 - own_share) * loss_of_other
             if teacher is not None and distillation is not None:
-                wanted = answers(teacher, frames)
-                from_teacher = distillation_loss(logits, wanted, distillation.temperature)
+                target = answers(teacher, frames)
+                from_teacher = distillation_loss(logits, target, distillation.temperature)
                 loss = (1 - distillation.share) * loss + distillation.share * from_teacher
             with during(place):
                 check_pass(model, frames, logits, loss)
@@ -191,9 +197,9 @@ def fit(
 
 
 def gradient_sizes(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return AdamW's divisors by parameter: where one is infinite, nothing moves again."""
+    """Return AdamW's mean squared gradients; a weight whose mean is infinite never moves again."""
     return {
-        f"the square of the gradients of {name}": optimizer.state[each]["exp_avg_sq"]
-        for name, each in model.named_parameters()
-        if each in optimizer.state
+        f"the square of the gradients of {name}": optimizer.state[parameter]["exp_avg_sq"]
+        for name, parameter in model.named_parameters()
+        if parameter in optimizer.state
     }

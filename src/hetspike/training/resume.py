@@ -1,7 +1,7 @@
-"""The state of a training after its last epoch, in a sealed file: an interrupted one goes on there.
+"""Files with the state of an interrupted training, from which the training continues.
 
-The state is what `hetspike.training.loop.fit` hands out and takes back. A fingerprint says which
-training left it; another one does not take it.
+`hetspike.training.loop.fit` makes the state after each epoch and takes it to resume. The file is
+sealed and contains a fingerprint of the training, so that no other training uses it.
 """
 
 import hashlib
@@ -21,27 +21,32 @@ from hetspike.errors import UserError
 def fingerprint(
     network: nn.Module, settings: Mapping[str, Any], code: Iterable[str], samples: Iterable[str]
 ) -> str:
-    """Of all that a training depends on: first weights, settings, code, times of samples."""
-    found = hashlib.sha256(repr(sorted(settings.items())).encode())
+    """Return a SHA-256 of all that a training depends on.
+
+    network   with the weights at the start of the training
+    code      files whose content counts
+    samples   files whose time of change counts
+    """
+    digest = hashlib.sha256(repr(sorted(settings.items())).encode())
     for path in code:
-        found.update(Path(path).read_bytes())
+        digest.update(Path(path).read_bytes())
     for path in samples:
-        found.update(repr(Path(path).stat().st_mtime_ns).encode())
+        digest.update(repr(Path(path).stat().st_mtime_ns).encode())
     for weights in network.state_dict().values():
-        found.update(weights.numpy().tobytes())
-    return found.hexdigest()
+        digest.update(weights.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def keep(file: Path, run: str, state: Mapping[str, Any]) -> None:
-    """Write the state of a run after an epoch in the place of the one before."""
+    """Write the state of a run after an epoch; it replaces that of the epoch before."""
     with sealed(file) as part:
         torch.save({**state, "run": run}, part)
 
 
 def left(file: Path, run: str) -> dict[str, Any] | None:
-    """The state that an interrupted run left; None without one, and where another run left it.
+    """Return the state in a file; None if there is no file, or if it is of another run.
 
-    Raises UserError where the file is damaged.
+    Raises UserError if the file is damaged.
     """
     if not file.exists():
         return None
@@ -50,7 +55,7 @@ def left(file: Path, run: str) -> dict[str, Any] | None:
 
 
 def read_state(file: Path, remedy: str = REMEDY) -> dict[str, Any]:
-    """The state after an epoch, on the CPU. Raises UserError where its file is damaged."""
+    """Return the state in a file, on the CPU. Raises UserError if the file is damaged."""
     content = intact(file, remedy)
     try:
         return dict(torch.load(BytesIO(content), map_location="cpu", weights_only=True))

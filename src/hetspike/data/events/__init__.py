@@ -1,7 +1,7 @@
-"""Datasets by name. A dataset is one function: its keyword arguments are its configuration.
+"""The registry of datasets. A dataset is one function; its keyword arguments are its settings.
 
-To add one, write a function that returns {"train", "validation", "test"} recordings and name it
-here. Heavy libraries are imported inside the functions, so that looking up a name stays cheap.
+To add a dataset, write a function that returns `recordings.Splits` and name it in `DATASETS`. The
+functions import heavy libraries themselves, so that importing the registry is fast.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,13 @@
-"""AEDAT 4, the format of the converted CIFAR10-DVS; the package `aedat` reads it after checks.
+"""AEDAT 4, the format of the converted CIFAR10-DVS. The package `aedat` reads a file once checked.
 
-A file is a line of text, a flatbuffer that describes its streams, packets of flatbuffers that may
-be packed by LZ4 or Zstandard, and perhaps an index. aedat follows the offsets in the head blindly,
-which ends the process when they are wrong, passes over a last packet of which only a byte or two
-are there, and unpacks packets whatever comes out. All that is looked at before.
+A file is a line of text, a flatbuffer that describes its streams (the head), packets of flatbuffers
+that may be compressed by LZ4 or Zstandard, and perhaps an index. aedat does not check its input:
+
+    a wrong offset in the head ends the process
+    a last packet that is cut off after a byte or two is skipped without an error
+    a packet is decompressed whatever its size is
+
+So this module checks the offsets, the packets and their decompressed sizes before aedat reads.
 
 Formats: inivation.github.io/inivation-docs (AEDAT 4), RFC 8878 (Zstandard) and
 github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md.
@@ -22,25 +26,27 @@ from hetspike.data.events.formats import damaged, events_of, from_first, other_s
 from hetspike.errors import provided_by
 
 FIRST_LINE = re.compile(rb"#!AER-DAT4\.0\r\n")
-SMALLEST = 12  # bytes of a packet: its size, an offset and what it is
-UNPACKED = 2**30  # bytes of all packets together, 1 GiB, a hundred times a recording
+SMALLEST = 12  # bytes of a packet: its size, an offset and its type
+UNPACKED = 2**30  # bytes of all decompressed packets, a hundred times those of a recording
 
-# what begins a frame of packed blocks, and the most bytes that a block unpacks to
-LZ4, LZ4_EXPANSION = 0x184D2204, 255  # times, by the way that it writes lengths
+# magic numbers of compressed frames, and the largest size to which a block decompresses
+LZ4, LZ4_EXPANSION = 0x184D2204, 255  # bytes per compressed byte, by its code for lengths
 LZ4_BLOCKS = {4: 2**16, 5: 2**18, 6: 2**20, 7: 2**22}
 ZSTANDARD, ZSTANDARD_BLOCK = 0xFD2FB528, 2**17
-SKIPPED = 0x184D2A50  # of both, but for the last 4 bits: it holds no blocks
+SKIPPED = 0x184D2A50  # magic number, without its last 4 bits, of frames to skip in both formats
 
 
 class Head(NamedTuple):
+    """What the head of a file states about its packets."""
+
     compression: int
-    end: int  # of the packets in the file; -1: that of the file
+    end: int  # offset of the end of the packets; -1: the end of the file
 
 
 def aedat4(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.void]:
-    """The first stream of events, see `formats` for the arguments and what is returned.
+    """Return the events of the first stream of events; arguments and result are as in `formats`.
 
-    aedat reads a file by its name only, so the content is written to a temporary one.
+    aedat opens files by name only, so the content is written to a temporary file.
     """
     with provided_by("datasets"):
         import aedat
@@ -57,7 +63,7 @@ def aedat4(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.vo
             raw = np.concatenate(packets)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # aedat raises no narrower class; when it panics, this one
+        except BaseException as error:  # aedat's panics are of no narrower class
             problem = " ".join(str(error).split())
             raise damaged(where, f"is not AEDAT 4 ({problem})") from error
     if (size := (streams[first]["width"], streams[first]["height"])) != sensor:
@@ -68,7 +74,7 @@ def aedat4(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.vo
 
 
 def _check(content: bytes, where: str) -> None:
-    """Whether the head is sound and sound packets fill the file up to the index that may end it."""
+    """Raise UserError unless the head is valid and valid packets follow it up to the index."""
     line = FIRST_LINE.match(content)
     if line is None:
         raise damaged(where, "does not start as a file of AEDAT 4.0 does")
@@ -78,7 +84,7 @@ def _check(content: bytes, where: str) -> None:
         end = len(content) if head.end == -1 else head.end
         unpacked = 0
         while place < end:
-            packet = place + 8  # behind the number of the stream and the size
+            packet = place + 8  # after the number of the stream and the size
             place = packet + _number("<I", content, place + 4)
             size = _unpacked(content[packet:place], head.compression)
             if size < SMALLEST:
@@ -93,10 +99,7 @@ def _check(content: bytes, where: str) -> None:
 
 
 def _head(head: bytes) -> Head:
-    """Fields of the flatbuffer that heads the file.
-
-    Raises struct.error or UnicodeDecodeError where one of them leads out of it.
-    """
+    """Return fields of the head. Raises struct.error or UnicodeDecodeError for wrong offsets."""
     root = _number("<I", head, 0)
     fields = root - _number("<i", head, root)
     known = (_number("<H", head, fields) - 4) // 2
@@ -113,7 +116,10 @@ def _head(head: bytes) -> Head:
 
 
 def _unpacked(packet: bytes, compression: int) -> int:
-    """Bytes that a packet unpacks to, at most. Raises struct.error where it leads out of itself."""
+    """Return the largest size in bytes to which a packet decompresses.
+
+    Raises struct.error if the packet is damaged.
+    """
     if compression == 0:
         return len(packet)
     if compression not in PACKED:
@@ -121,11 +127,11 @@ def _unpacked(packet: bytes, compression: int) -> int:
     mark, blocks = PACKED[compression]
     place = total = 0
     while place < len(packet):
-        found = _number("<I", packet, place)
-        if found & ~0xF == SKIPPED:
+        magic = _number("<I", packet, place)
+        if magic & ~0xF == SKIPPED:
             place += 8 + _number("<I", packet, place + 4)
             continue
-        if found != mark:
+        if magic != mark:
             raise struct.error("a packet is not packed as the head says")
         for size, end in blocks(packet, place + 4):
             total, place = total + size, end
@@ -133,7 +139,10 @@ def _unpacked(packet: bytes, compression: int) -> int:
 
 
 def _lz4_blocks(packet: bytes, place: int) -> Iterator[tuple[int, int]]:
-    """The most bytes of each block of a frame, and where it ends; the frame's end is the last."""
+    """Yield the largest decompressed size of each block of a frame and the offset of its end.
+
+    The last pair is 0 and the offset of the end of the frame.
+    """
     flags, largest = _number("<B", packet, place), _number("<B", packet, place + 1) >> 4 & 7
     if largest not in LZ4_BLOCKS:
         raise struct.error("a packet has blocks of a size that LZ4 does not know")
@@ -146,21 +155,21 @@ def _lz4_blocks(packet: bytes, place: int) -> Iterator[tuple[int, int]]:
 
 
 def _zstandard_blocks(packet: bytes, place: int) -> Iterator[tuple[int, int]]:
-    """As `_lz4_blocks`."""
+    """Yield the same as `_lz4_blocks` for a frame of Zstandard."""
     flags = _number("<B", packet, place)
-    alone = flags & 32  # one segment, of the size of the content, which is given
-    place += 1 + (0 if alone else 1) + (0, 1, 2, 4)[flags & 3]
-    place += (1 if alone else 0, 2, 4, 8)[flags >> 6]
+    single_segment = flags & 32  # then the size of the content replaces the window's
+    place += 1 + (0 if single_segment else 1) + (0, 1, 2, 4)[flags & 3]
+    place += (1 if single_segment else 0, 2, 4, 8)[flags >> 6]
     last = 0
     while not last:
         word = _number("<H", packet, place) | _number("<B", packet, place + 2) << 16
         last, kind, size = word & 1, word >> 1 & 3, word >> 3
-        place += 3 + (1 if kind == 1 else size)  # one byte, to be repeated
+        place += 3 + (1 if kind == 1 else size)  # kind 1: one byte that is repeated
         yield ZSTANDARD_BLOCK if kind == 2 else size, place
     yield 0, place + (4 if flags & 4 else 0)
 
 
-# by their number in the head: with little and with more effort
+# number in the head -> magic number and function; each format has a fast and a strong level
 PACKED = {
     **dict.fromkeys((1, 2), (LZ4, _lz4_blocks)),
     **dict.fromkeys((3, 4), (ZSTANDARD, _zstandard_blocks)),
@@ -168,6 +177,6 @@ PACKED = {
 
 
 def _number(form: str, content: bytes, place: int) -> int:
-    if place < 0:  # which struct would count from the end
+    if place < 0:  # struct would count it from the end
         raise struct.error(f"an offset is {place}")
     return struct.unpack_from(form, content, place)[0]

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# What a dataset, or a protocol of one, reads from its `folder`; a part of an archive will do.
-# A name with .md5 behind it, beside the archive's own, asks for one just as published.
+# dataset, or protocol of a dataset -> the archives that it reads from its `folder`. An archive may
+# contain a part of the recordings. A file <archive>.md5 beside it requires it exactly as published.
 ARCHIVES = {
     "nmnist": ["Train.zip", "Test.zip"],
     "n-caltech101": ["N-Caltech101-archive.zip"],
@@ -18,12 +18,12 @@ ARCHIVES = {
 
 
 def located(folder: str) -> Path:
-    """Expand the folder of archives: `~` is the user's own."""
+    """Return the folder of archives as a path, with `~` expanded."""
     return Path(os.path.expanduser(folder))
 
 
 class Extent(NamedTuple):
-    """Recordings in each split, pixels along x and y."""
+    """The number of recordings in each split, and the sensor's pixels along x and y."""
 
     train: int
     validation: int
@@ -32,7 +32,7 @@ class Extent(NamedTuple):
 
 
 def extent(dataset: str, source: Mapping[str, Any]) -> Extent | None:
-    """Return what a dataset will hold, by its publication and settings; None where unknown."""
+    """Return the extent that follows from a dataset's publication and settings; None if unknown."""
 
     def shared(recordings: int, test: int, sensor: tuple[int, int]) -> Extent:
         validation = round(source["validation"] * (recordings - test))

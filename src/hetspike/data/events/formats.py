@@ -1,18 +1,20 @@
-"""File formats of recordings: the bytes of one recording -> its events.
+"""Decoders of file formats: each maps the bytes of one recording to its events.
 
     atis    N-MNIST, N-Caltech101      .bin       40 bits an event, no header
     aedat2  CIFAR10-DVS as recorded    .aedat     AEDAT 2.0 of a DVS128
     aedat3  DVS128 Gesture             .aedat     AEDAT 3.1, packets of several kinds
-    table   DVS128 Gesture, cut up     .npy       a row an event
+    table   DVS128 Gesture, as clips   .npy       one row per event
 
-and AEDAT 4, packets of flatbuffers, in `aedat4`: CIFAR10-DVS as converted, .aedat4.
+The module `aedat4` decodes AEDAT 4, the format of the converted CIFAR10-DVS.
 
-Each takes the content, how errors name its file, and the sensor's width and height, and returns [E]
-structured EVENT in order of time. t counts from the first event; that of `atis`, whose clock starts
-with the recording, stays as it is, and that of `aedat3` is the camera's clock, which the labels of
-the gestures refer to: `clip` cuts and counts from the cut. A file that is damaged, that names
-another sensor, that has no events, or has them outside the sensor, back in time or over more than
-twelve days raises UserError.
+A decoder takes the content of a file, a name of the file for errors, and the sensor's width and
+height. It returns events [E] of the type EVENT in order of time. The time t starts at 0 with the
+first event, with two exceptions: `atis` keeps the file's times, whose clock starts with the
+recording, and `aedat3` keeps the camera's clock, to which the labels of the gestures refer; `clip`
+cuts those events and starts each clip at 0.
+
+A decoder raises UserError for a file that is damaged, is of another sensor or has no events, and
+for events outside the sensor, back in time or over more than twelve days.
 
 Formats: inivation.github.io/inivation-docs (AEDAT 2.0, 3.1), garrickorchard.com/datasets (ATIS).
 """
@@ -32,7 +34,7 @@ from hetspike.errors import UserError, provided_by
 
 Decoder = Callable[[bytes, str, tuple[int, int]], NDArray[np.void]]
 
-# by the version of the format; no other is of plain numbers
+# version of the format -> reader of the header; later versions have structured arrays only
 NPY_HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -40,30 +42,31 @@ NPY_HEADERS = {
 
 ATIS_BYTES = 5  # x, y, then polarity in the top bit and 23 bits of microseconds
 
-# what a file of AEDAT starts with, by version
+# version of AEDAT -> the text header of a file
 AEDAT_HEADERS = {
     "2.0": re.compile(rb"#!AER-DAT2\.0\r?\n(?:#[^\n]*\n)*"),
     "3.1": re.compile(rb"#!AER-DAT3\.1\r?\n(?:#[^\n]*\n)*?#!END-HEADER\r?\n"),
 }
-# what their headers call the sensor: a class of jAER's, and devices or what passed their events on
+# lines of these headers that name the sensor: by a class of jAER, or by a device. A line of the
+# second kind may also name software that forwarded the events (NO_SENSOR)
 AEDAT2_CHIP = re.compile(rb"^# *AEChip: *(?P<name>[^\r\n]*)", re.MULTILINE)
 AEDAT3_SOURCE = re.compile(rb"^#-*Source *\d+: *(?P<name>[^\r\n]*)", re.MULTILINE)
 NO_SENSOR = re.compile(rb"\s*|Processor|File|Network")
-DVS128 = re.compile(rb".*(dvs|tmpdiff)128(?![0-9x]).*", re.IGNORECASE)  # by both of its names
+DVS128 = re.compile(rb".*(dvs|tmpdiff)128(?![0-9x]).*", re.IGNORECASE)  # its two names
 AEDAT2_EVENT = np.dtype([("address", ">u4"), ("t", ">u4")])
-DVS128_SPECIAL = 1 << 15  # set in the addresses of events that no pixel sent, of 16 bits at most
+DVS128_SPECIAL = 1 << 15  # this bit of a 16-bit address marks events that are not from a pixel
 
-# event type, source, size [bytes], place of the time in it, overflows of the clock; then numbers
-# of events: room for, filled, valid
+# header of a packet: event type, source, size of an event [bytes], offset of the time in an event,
+# overflows of the clock; then three numbers of events: capacity, filled, valid
 AEDAT3_PACKET = struct.Struct("<hhiiiiii")
 AEDAT3_EVENT = np.dtype([("data", "<u4"), ("t", "<i4")])
-AEDAT3_POLARITY = 1  # the event type of what pixels send
+AEDAT3_POLARITY = 1  # the event type of events from pixels
 
-LONGEST = 2**40  # [us] of a recording
+LONGEST = 2**40  # [us] duration of a recording
 
 
 def atis(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.void]:
-    """The 40-bit events of an ATIS, read by tonic."""
+    """Decode the 40-bit events of an ATIS with tonic."""
     with provided_by("datasets"):
         from tonic.io import read_mnist_file
 
@@ -76,12 +79,12 @@ def atis(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.void
 
 
 def aedat2(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.void]:
-    """AEDAT 2.0 of a DVS128: a text header, then big-endian pairs of an address and a time.
+    """Decode AEDAT 2.0 of a DVS128: a text header, then big-endian pairs of an address and a time.
 
-    The clock has 32 bits and goes on behind its end, whether they are read with a sign or without.
+    The clock has 32 bits. Where it overflows, the returned times continue.
 
-    The picture stands upright: x = 127 - (address bits 8-14), y = 127 - (bits 1-7), and bit 0 is 0
-    for brighter, as SpikingJelly reads it. (tonic 1.7.0's `read_dvs_128` fails on every file.)
+    The picture is upright: x = 127 - (address bits 8-14), y = 127 - (bits 1-7), and bit 0 is 0 for
+    brighter, as in SpikingJelly's reader. (tonic 1.7.0's `read_dvs_128` fails on every file.)
     """
     data = content[_header("2.0", content, where, AEDAT2_CHIP) :]
     if len(data) % AEDAT2_EVENT.itemsize:
@@ -101,9 +104,10 @@ def aedat2(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.vo
 
 
 def aedat3(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.void]:
-    """AEDAT 3.1: a text header, then packets; the valid polarity events of all, on their clock.
+    """Decode AEDAT 3.1, a text header and packets; return all valid polarity events.
 
-    The order of time is checked by `clip`, within what is used of the file.
+    Times are those of the camera's clock. `clip` checks the order of time, for the events that are
+    used.
     """
     place = _header("3.1", content, where, AEDAT3_SOURCE)
     packets = [np.empty(0, EVENT)]
@@ -131,19 +135,19 @@ def aedat3(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.vo
 
 
 def clip(events: NDArray[np.void], begin: int, end: int, where: str) -> NDArray[np.void]:
-    """The events with begin <= t < end, counted from begin."""
+    """Return the events with begin <= t < end; their times start at 0 with `begin`."""
     cut = events[(events["t"] >= begin) & (events["t"] < end)]
     cut["t"] -= begin
     return _in_time(cut, where)
 
 
 def table(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.void]:
-    """NumPy's format: [E, 4] numbers, the columns x, y, p and t in milliseconds."""
+    """Decode NumPy's format of an array [E, 4] with the columns x, y, p and t in milliseconds."""
     file = io.BytesIO(content)
     try:
         version = np.lib.format.read_magic(file)
         shape, by_column, dtype = NPY_HEADERS[version](file)
-    except Exception as error:  # numpy raises almost anything on damaged headers
+    except Exception as error:  # numpy raises many classes of errors for damaged headers
         raise damaged(where, "is not a table of numbers") from error
     if len(shape) != 2 or shape[1] != 4 or dtype.kind not in "iuf":
         kind = f"{'x'.join(map(str, shape))} {dtype}"[:80]
@@ -165,15 +169,18 @@ def table(content: bytes, where: str, sensor: tuple[int, int]) -> NDArray[np.voi
 def _header(
     version: str, content: bytes, where: str, sensors: re.Pattern[bytes] | None = None
 ) -> int:
-    """The length of a file's text header; what that names as `sensors` must be a DVS128."""
-    found = AEDAT_HEADERS[version].match(content)
-    if found is None:
+    """Return the length of a file's text header.
+
+    Raises UserError if a line that matches `sensors` names another sensor than a DVS128.
+    """
+    header = AEDAT_HEADERS[version].match(content)
+    if header is None:
         raise damaged(where, f"does not start as a file of AEDAT {version} does")
-    for line in sensors.finditer(found[0]) if sensors else ():
+    for line in sensors.finditer(header[0]) if sensors else ():
         if not NO_SENSOR.fullmatch(line["name"]) and not DVS128.fullmatch(line["name"]):
             name = line["name"].decode(errors="replace").rpartition(".")[2]
             raise other_sensor(where, repr(name[:80]), "a DVS128")
-    return found.end()
+    return header.end()
 
 
 def events_of(
@@ -184,7 +191,10 @@ def events_of(
     t: NDArray[Any],
     p: NDArray[Any],
 ) -> NDArray[np.void]:
-    """Columns [E] of any number type as EVENT; x and y must lie on the sensor."""
+    """Return columns [E] of any number type as events [E] of the type EVENT.
+
+    Raises UserError for events outside the sensor.
+    """
     width, height = sensor
     if ((x < 0) | (x >= width) | (y < 0) | (y >= height)).any():
         raise damaged(where, f"has events outside {width}x{height}")
@@ -194,12 +204,14 @@ def events_of(
 
 
 def from_first(events: NDArray[np.void], where: str) -> NDArray[np.void]:
+    """Return events whose times start at 0 with the first event."""
     events = _in_time(events, where)
     events["t"] -= events["t"][0]
     return events
 
 
 def _in_time(events: NDArray[np.void], where: str) -> NDArray[np.void]:
+    """Return the events. Raises UserError unless there are some, in order of time."""
     t = events["t"]
     if not len(t):
         raise damaged(where, "has no events")
@@ -210,11 +222,13 @@ def _in_time(events: NDArray[np.void], where: str) -> NDArray[np.void]:
     return events
 
 
-def other_sensor(where: str, found: str, asked: str) -> UserError:
+def other_sensor(where: str, sensor: str, expected: str) -> UserError:
+    """Make the error for a file of another sensor."""
     return UserError(
-        f"{where} is a recording of {found}, not of {asked}: use the archive as published"
+        f"{where} is a recording of {sensor}, not of {expected}: use the archive as published"
     )
 
 
-def damaged(where: str, what: str) -> UserError:
-    return UserError(f"{where} {what}: fetch the archive again")
+def damaged(where: str, problem: str) -> UserError:
+    """Make the error for a damaged file."""
+    return UserError(f"{where} {problem}: fetch the archive again")

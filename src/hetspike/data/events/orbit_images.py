@@ -1,10 +1,11 @@
-"""The larger stand-in: images of CIFAR-10, moved as the images of CIFAR10-DVS were.
+"""The stand-in sim-orbit-cifar10: images of CIFAR-10 that move as the images of CIFAR10-DVS did.
 
-The images are read from CIFAR-10's binary archive [Krizhevsky 2009]: in data_batch_1.bin to
+The images come from CIFAR-10's binary archive [Krizhevsky 2009]: in data_batch_1.bin to
 data_batch_5.bin an image is a byte for its class, then 32x32 bytes of red, of green and of blue.
-A recording is made when it is asked for. Its chain: an image on a screen of 512x512 points, the
-light of each point, the mean of the points that a pixel of the sensor sees, and the pixel of
-`simulator`. The image moves by whole points, so that each of its places is a slice of one array.
+A recording is simulated when it is read, in four steps: the image is enlarged to a screen of
+512x512 points, its values become the luminance of each point, each pixel of the sensor sees the
+mean of some points, and `simulator` makes events of what the pixels see. The image moves by whole
+points, so that the view of each position is a slice of one array.
 """
 
 import re
@@ -42,15 +43,15 @@ PER_CLASS = 1000  # images of a class in CIFAR10-DVS
 
 # lengths in points of the screen
 SCREEN = 512
-ENLARGED = SCREEN // SIDE  # a pixel of an image
+ENLARGED = SCREEN // SIDE  # side of an image's pixel
 RADIUS = ENLARGED  # from the middle of the path to its corners
-STEP = 4  # between two rendered images, along both axes: finer ones move hardly an event
+STEP = 4  # between two rendered images, along both axes; a finer step changes hardly an event
 LOOPS = 6
 DURATION = 1_200_000  # [us]
 
 GAMMA = 2.2  # of the screen
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue light [ITU-R BT.709]
-STRAY = 0.15  # light of the room on the screen, of its white
+STRAY = 0.15  # room light on the screen, relative to the screen's white
 
 
 def orbit_cifar10(
@@ -65,32 +66,36 @@ def orbit_cifar10(
 ) -> Splits:
     """Images of CIFAR-10 in repeated closed-loop smooth motion; 1.2 s, groups are images.
 
-    folder         where cifar-10-binary.tar.gz lies, as published
-    protocol       as of `recorded.cifar10_dvs`, by the order of the images in the archive:
-                   first90: the last tenth of each class is test; tebn: the first tenth is;
-                   random: a tenth drawn with protocol_seed is
-    protocol_seed  given with `random` only
-    validation     part of the training recordings to set aside
-    seed           of the sensor: the thresholds of its pixels and its noise
-    per_class      at most so many images of each class, the first ones of the archive
+    folder         folder of cifar-10-binary.tar.gz, as published
+    protocol       as for `recorded_images.cifar10_dvs`, by the order of images in the archive.
+                   first90: the last tenth of each class is test; tebn: the first tenth;
+                   random: a tenth that is drawn with protocol_seed
+    protocol_seed  for `random` only
+    validation     fraction of the training recordings that become validation recordings
+    seed           of the thresholds of pixels and of the noise
+    per_class      largest number of images of each class; the first of the archive are taken
     size           pixels of the sensor along each side
 
-    Kept from CIFAR10-DVS [Li et al. 2017]: 1,000 images of each of the 10 classes, enlarged to
-    512x512 on a screen, in repeated closed-loop smooth motion before a still sensor of 128x128;
-    its splits; and the length of its recordings, which is 1.15 to 1.46 s [SpikingJelly's authors].
+    The same as in CIFAR10-DVS [Li et al. 2017]: 1,000 images of each of the 10 classes, enlarged
+    to 512x512 on a screen, in repeated closed-loop smooth motion before a still sensor of 128x128;
+    the splits; and about the duration, which is 1.15 to 1.46 s there [SpikingJelly's authors].
 
-    Ours: which images (theirs are not known here: the first of each class in the batches); the
-    path, a square on its corner with four straight legs along the diagonals, 1 pixel of an image
-    from its middle to a corner, at constant speed, six times; the image fills the view, and where
-    it moves away its outermost pixels are continued. Interpolation is by cubic splines, a channel
-    at a time; a screen of gamma 2.2 turns values into light; grey is the light's luminance, not a
-    mean of values. Stray light is chosen so that a recording has about 200,000 events. A screen's
-    refresh and the blur of a lens are left out. Every recording has a sensor of its own, of the
-    default `simulator.Pixel`.
+    Our choices:
+    - The images are the first of each class in the batches. The images of CIFAR10-DVS are not
+      known here.
+    - The path is a square that stands on a corner, with four straight legs along the diagonals. A
+      corner is 1 pixel of the image from the middle. The image moves along the path six times, at
+      constant speed.
+    - The image fills the view. Where it moves away, its outermost pixels are repeated.
+    - Each colour channel is enlarged with cubic splines. A gamma of 2.2 turns values into light.
+      Grey is the luminance of the light, not the mean of the values.
+    - The stray light is set so that a recording has about 200,000 events.
+    - The refresh of a screen and the blur of a lens are left out.
+    - Every recording has its own sensor, of the default `simulator.Pixel`.
 
-    A recording depends on nothing but the seed, the size and its image with its place in the
-    archive. Raises UserError for an archive that is missing, damaged or not CIFAR-10's, for a
-    protocol_seed that is missing or not asked for, and for a split that is left empty.
+    A recording depends only on the seed, the size, its image and the image's place in the archive.
+    Raises UserError for an archive that is missing, damaged or not CIFAR-10's, for a protocol_seed
+    that is missing or not allowed, and for a split that would be empty.
     """
     check_protocol("sim-orbit-cifar10", protocol, protocol_seed)
     path = located(folder) / ARCHIVE
@@ -101,7 +106,7 @@ def orbit_cifar10(
 
 
 def _first_images(path: Path, per_class: int, size: int, seed: int) -> list[Item]:
-    """The first images of each class in the order of the batches, to be recorded."""
+    """List the first images of each class, in the order of the batches, as recordings to make."""
     items: list[Item] = []
     room = dict.fromkeys(range(len(CIFAR_CLASSES)), per_class)
     with Archive(path) as archive:
@@ -119,7 +124,7 @@ def _first_images(path: Path, per_class: int, size: int, seed: int) -> list[Item
 
 
 def _records(content: bytes, where: str) -> NDArray[np.uint8]:
-    """The records of a batch [N, RECORD]."""
+    """Return the records of a batch [N, RECORD]. Raises UserError if the batch is damaged."""
     count, rest = divmod(len(content), RECORD)
     if rest or not 0 < count <= IN_BATCH:
         raise UserError(
@@ -136,7 +141,7 @@ def _records(content: bytes, where: str) -> NDArray[np.uint8]:
 
 
 def _record(image: NDArray[np.uint8], size: int, seed: int, group: int) -> NDArray[np.void]:
-    """The events of one image [3, SIDE, SIDE] on its path."""
+    """Simulate the events [E] of one image [3, SIDE, SIDE] that moves along the path."""
     movie = _views(_screen(image), size)
     times = np.linspace(0, DURATION, len(movie))
     (events,) = simulate(movie[None], times, [np.random.SeedSequence(seed, spawn_key=(group,))])
@@ -144,36 +149,36 @@ def _record(image: NDArray[np.uint8], size: int, seed: int, group: int) -> NDArr
 
 
 def _screen(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Luminance of the image on the screen, and of RADIUS points more on each side."""
+    """Return the luminance of the screen and of a border of RADIUS points around it."""
     from scipy import ndimage
 
     luminance = np.full((SCREEN + 2 * RADIUS, SCREEN + 2 * RADIUS), STRAY, dtype=np.float32)
     for share, channel in zip(LUMINANCE, image, strict=True):
         values = np.pad(channel.astype(np.float32) / 255, RADIUS // ENLARGED, mode="edge")
-        for zoom in ((ENLARGED, 1), (1, ENLARGED)):  # along one axis at a time: much faster
+        for zoom in ((ENLARGED, 1), (1, ENLARGED)):  # one axis at a time is much faster
             values = ndimage.zoom(values, zoom, order=3, mode="nearest", grid_mode=True)
         luminance += share * np.clip(values, 0, 1) ** GAMMA
     return luminance
 
 
 def _views(screen: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """What the sensor sees [S, size, size] of the screen at each place of the path."""
+    """Return the luminance at each pixel [S, size, size], for S positions along the path."""
     from scipy import ndimage
 
     pitch = SCREEN // size
-    # at each point the mean of the pitch x pitch points from there on
+    # each point becomes the mean of the pitch x pitch points to its right and below
     seen = ndimage.uniform_filter(screen, pitch, origin=-(pitch // 2))
     places = RADIUS + np.concatenate([np.tile(_loop(), (LOOPS, 1)), _loop()[:1]])
     return np.stack([seen[y : y + SCREEN : pitch, x : x + SCREEN : pitch] for x, y in places])
 
 
 def _loop() -> NDArray[np.int64]:
-    """Once along the path [S, 2], without the way's last place, which is its first."""
+    """Return the positions [S, 2] of one turn along the path, without the return to the first."""
     corners = RADIUS * np.array([(1, 0), (0, 1), (-1, 0), (0, -1), (1, 0)])
     steps = RADIUS // STEP
     return np.concatenate(
         [
-            here + (there - here) * np.arange(steps)[:, None] // steps
-            for here, there in pairwise(corners)
+            start + (end - start) * np.arange(steps)[:, None] // steps
+            for start, end in pairwise(corners)
         ]
     )

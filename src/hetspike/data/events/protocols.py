@@ -1,4 +1,4 @@
-"""Protocols: how recordings are dealt to training, validation and test."""
+"""Protocols: rules that assign recordings to the training, validation and test splits."""
 
 from collections.abc import Callable, Sequence
 from math import floor
@@ -11,17 +11,17 @@ from pydantic import Field
 from hetspike.data.events.recordings import SPLITS, OnDemand, Splits
 from hetspike.errors import UserError
 
-# validation's part of the training recordings
+# fraction of the training recordings that become validation recordings
 Share = Annotated[float, Field(gt=0, lt=1)]
 
-# which tenth of each class is test: the last one, the first one, or one that is drawn
+# the tenth of each class that is test: the last, the first, or a random one
 Protocol = Literal["first90", "tebn", "random"]
 
-IMAGES = 100_000  # beyond every number of an image: image i of class c is group c * IMAGES + i
+IMAGES = 100_000  # larger than every image number: image i of class c is group c * IMAGES + i
 
 
 class Item(NamedTuple):
-    """A recording before it is read, or made."""
+    """A recording that has not been read or simulated yet; `read` returns its events [E]."""
 
     name: str
     label: int
@@ -30,7 +30,7 @@ class Item(NamedTuple):
 
 
 def check_protocol(dataset: str, protocol: Protocol, protocol_seed: int | None) -> None:
-    """Raise UserError for a seed that is missing, or that the protocol does not take."""
+    """Raise UserError if a protocol that needs a seed has none, or another one has a seed."""
     if (protocol == "random") != (protocol_seed is not None):
         remedy = "give it one" if protocol_seed is None else "remove it"
         raise UserError(
@@ -47,10 +47,11 @@ def deal_images(
     sensor_size: tuple[int, int],
     classes: Sequence[str],
 ) -> Splits:
-    """Deal images, in order of class and number, to the splits class by class.
+    """Assign recordings of images, in order of class and number, to the splits.
 
-    Validation takes evenly spaced ones of the training recordings of each class. Raises UserError,
-    naming `where`, for an image that is there twice and for a split that is left empty.
+    Each class is split on its own. Of its training recordings, evenly spaced ones become validation
+    recordings. Raises UserError, with `where` in the message, for an image that occurs twice and
+    for a split that would be empty.
     """
     items = sorted(items, key=lambda item: item.group)
     if len({item.group for item in items}) != len(items):
@@ -80,9 +81,9 @@ def on_demand(
     sensor_size: tuple[int, int],
     classes: Sequence[str],
 ) -> Splits:
-    """Put each item into the split that `parts` names. Raises UserError for an empty split."""
+    """Assign each item to the split that `parts` names. Raises UserError for an empty split."""
 
-    def one(split: str) -> OnDemand:
+    def recordings_of(split: str) -> OnDemand:
         own = [item for item, part in zip(items, parts, strict=True) if part == split]
         if not own:
             raise UserError(
@@ -98,16 +99,16 @@ def on_demand(
             classes=tuple(classes),
         )
 
-    return {split: one(split) for split in SPLITS}
+    return {split: recordings_of(split) for split in SPLITS}
 
 
 def rounded(part: float, count: int) -> int:
-    """Return a part of `count`, halves rounded up."""
+    """Return part * count as a whole number; halves are rounded up."""
     return floor(part * count + 0.5)
 
 
 def evenly(count: int, chosen: int) -> NDArray[np.bool_]:
-    """Choose evenly spaced indices below `count`."""
+    """Return a mask [count] with `chosen` evenly spaced indices set."""
     mask = np.zeros(count, bool)
     mask[np.arange(chosen) * count // max(chosen, 1)] = True
     return mask

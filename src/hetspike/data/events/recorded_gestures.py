@@ -1,4 +1,4 @@
-"""DVS128 Gesture, read from its archive."""
+"""DVS128 Gesture, read from its published archives."""
 
 import re
 from collections.abc import Iterator
@@ -32,18 +32,18 @@ def dvs_gesture(
 ) -> Splits:
     """DVS128 Gesture [Amir et al. 2017]: eleven gestures by 29 subjects; 128x128 pixels.
 
-    folder      where the archives lie
-    protocol    original-288: DvsGesture.tar.gz, each trial cut into clips at the times that its
-                labels give [us], 1,176 for training and 288 for testing
-                preprocessed-264: ibmGestureTrain.tar.gz and ibmGestureTest.tar.gz, clips with
-                times in milliseconds, 1,077 and 264
-    validation  part of the training subjects to set aside
+    folder      folder of the archives
+    protocol    original-288: DvsGesture.tar.gz. Each trial is cut into clips at the times of its
+                labels [us]: 1,176 clips for training and 288 for test
+                preprocessed-264: ibmGestureTrain.tar.gz and ibmGestureTest.tar.gz. The archives
+                contain clips with times in milliseconds: 1,077 and 264
+    validation  fraction of the training subjects that become validation subjects
 
-    The split is the official one: subjects 1 to 23 are for training, 24 to 29 for testing.
-    Validation takes evenly spaced ones of the training subjects, as many as its share rounds to, so
-    each class gives about its share. Clips of one trial may overlap where their labels do. A
-    group is a subject. Raises UserError for an archive that is missing, damaged or not DVS128
-    Gesture, and for a split that is left empty.
+    The split is the official one: subjects 1 to 23 are for training, 24 to 29 for test. Of the
+    training subjects, evenly spaced ones become validation subjects; their number is the fraction,
+    rounded. Clips of one trial overlap where the labels do. A group is a subject. Raises UserError
+    for an archive that is missing, damaged or not DVS128 Gesture, and for a split that would be
+    empty.
     """
     list_clips = _cut_trials if protocol == "original-288" else _ready_clips
     items = list_clips(located(folder))
@@ -56,10 +56,10 @@ def dvs_gesture(
 
 
 def _cut_trials(folder: Path) -> list[Item]:
-    """Clips of the original recordings, in order of trial and label."""
+    """List the clips of the original recordings, in order of trial and label."""
     archive = Archive(folder / "DvsGesture.tar.gz")
 
-    @lru_cache(maxsize=1)  # a trial holds a dozen clips in a row
+    @lru_cache(maxsize=1)  # a dozen consecutive clips are from one trial
     def trial_events(name: str) -> NDArray[np.void]:
         return formats.aedat3(archive.read(name), f"{archive.called}: {name!r}", SENSOR)
 
@@ -90,8 +90,8 @@ def _cut_trials(folder: Path) -> list[Item]:
 
 
 def _labels(archive: Archive, name: str) -> Iterator[tuple[int, int, int]]:
-    """Class from 0, begin and end [us] of a trial's clips."""
-    rows = archive.read(name).decode(errors="replace").split()[1:]  # behind the columns' names
+    """Yield class (from 0), begin [us] and end [us] of each clip of a trial."""
+    rows = archive.read(name).decode(errors="replace").split()[1:]  # after the column names
     for line, row in enumerate(rows, start=2):
         match = GESTURE_LABEL.fullmatch(row)
         label, begin, end = (int(n) for n in match.groups()) if match else (0, 0, 0)
@@ -104,7 +104,7 @@ def _labels(archive: Archive, name: str) -> Iterator[tuple[int, int, int]]:
 
 
 def _ready_clips(folder: Path) -> list[Item]:
-    """Clips that were cut beforehand, in order of trial and class."""
+    """List the clips of the preprocessed archives, in order of trial and class."""
 
     def read(archive: Archive, name: str) -> NDArray[np.void]:
         return formats.table(archive.read(name), f"{archive.called}: {name!r}", SENSOR)
@@ -125,6 +125,7 @@ def _ready_clips(folder: Path) -> list[Item]:
 
 
 def _subject(member: re.Match[str], test: bool, archive: Archive, where: str) -> int:
+    """Return the subject of a member. Raises UserError if it belongs to the other split."""
     subject = int(member["subject"])
     if test != (subject >= FIRST_TEST_SUBJECT):
         raise UserError(

@@ -4,15 +4,15 @@
     n_caltech101   N-Caltech101
     cifar10_dvs    CIFAR10-DVS
 
-Archives are read in place: nothing is unpacked under its name, and the order of recordings comes
-from their names, numbers in them as numbers, never from a file system or an archive. All but
-N-MNIST are too large for memory: their recordings are read, and checked, when asked for, and
-archives inside others and tar.gz take room for temporary files until the process ends. A part of
-an archive will do, and is split by the same rules; the table of events says how much was there, and
-of how many classes.
+Archives are read in place: no member is unpacked to a file of its name. Recordings are in the order
+of their names, with the numbers in them compared as numbers, and not in the order of the archive.
+All datasets but N-MNIST are too large for memory: each recording is read and checked when it is
+used. Archives inside others, and tar.gz files, need disk space for temporary files until the
+process ends. An archive may contain a part of the recordings, which is split by the same rules;
+the table of events lists how many recordings and classes there were.
 
-Only CIFAR10-DVS and N-Caltech101 leave the split to their users, and results under two protocols
-cannot be compared: the protocol's name is part of the configuration.
+CIFAR10-DVS and N-Caltech101 are published without an official split. Results under two protocols
+are not comparable, so the name of the protocol is part of the configuration.
 """
 
 import re
@@ -56,9 +56,9 @@ NMNIST_CLASSES = (
     "nine",
 )
 NMNIST_MEMBER = re.compile(r"(?P<part>Train|Test)/(?P<digit>\d)/(?P<image>\d{5})\.bin", re.ASCII)
-TEST_GROUP = 100_000  # beyond every five-digit name: test image 7 is not training image 7
+TEST_GROUP = 100_000  # larger than every five-digit name: test image 7 is not training image 7
 
-Side = Annotated[int, Field(ge=16, le=240)]  # pixels: what four pools need, what the sensor has
+Side = Annotated[int, Field(ge=16, le=240)]  # pixels, from the least for four pools to the sensor's
 CALTECH_ARCHIVE, CALTECH_INNER = "N-Caltech101-archive.zip", "Caltech101.zip"
 CALTECH_SENSOR = (240, 180)
 CALTECH_MEMBER = re.compile(
@@ -87,6 +87,8 @@ DVS128_SENSOR = (128, 128)
 
 
 class Recording(NamedTuple):
+    """A recording of N-MNIST."""
+
     label: int
     image: int  # official index, counted from 1 in each part
     events: NDArray[np.void]  # [E] structured EVENT
@@ -95,13 +97,13 @@ class Recording(NamedTuple):
 def nmnist(*, folder: Folder, validation: Annotated[int, Field(gt=0, lt=60_000)]) -> Splits:
     """N-MNIST, or a part of it [Orchard et al. 2015]: 34x34 pixels, a digit under three saccades.
 
-    folder      where Train.zip and Test.zip lie, members named <part>/<digit>/<image>.bin
-    validation  how many training recordings to set aside
+    folder      folder of Train.zip and Test.zip, with members <part>/<digit>/<image>.bin
+    validation  number of training recordings that become validation recordings
 
-    The test split is the official one. Validation takes every (R / validation)-th of the R
-    training recordings in order of digit and image, so each class gives its share to within one.
-    A group is an image. Raises UserError for an archive that is missing, damaged or not N-MNIST,
-    and for a `validation` that leaves a split empty.
+    The test split is the official one. Every (R / validation)-th of the R training recordings, in
+    order of digit and image, becomes a validation recording, so each class contributes in
+    proportion, to within one recording. A group is an image. Raises UserError for an archive that
+    is missing, damaged or not N-MNIST, and for a `validation` that would leave a split empty.
     """
     train = _read(located(folder), "Train")
     test = _read(located(folder), "Test")
@@ -129,7 +131,7 @@ def _recordings(recordings: list[Recording], first_group: int = 0) -> Recordings
 
 
 def _read(folder: Path, part: str) -> list[Recording]:
-    """All recordings of one archive, in order of digit and image."""
+    """Read all recordings of one archive, in order of digit and image."""
     path = folder / f"{part}.zip"
     if not path.exists():
         raise UserError(f"{path} is missing: put N-MNIST's {part}.zip there, as published")
@@ -154,24 +156,24 @@ def n_caltech101(
 ) -> Splits:
     """N-Caltech101 [Orchard et al. 2015]: photographs of objects under three saccades.
 
-    folder      where N-Caltech101-archive.zip lies; in it Caltech101.zip; in that
+    folder      folder of N-Caltech101-archive.zip, which contains Caltech101.zip, which contains
                 Caltech101/<class>/image_<number>.bin
     protocol    first90: the last tenth of each class, rounded down, is test
-    validation  part of the training recordings to set aside
-    size        pixels along each side, to which the 240x180 of the sensor are stretched
+    validation  fraction of the training recordings that become validation recordings
+    size        pixels along each side, to which the sensor's 240x180 pixels are stretched
 
-    The published archive holds 8,709 recordings of 101 classes: 100 of objects and
-    BACKGROUND_Google, which stays a class, as it is to tonic and SpikingJelly. Of Caltech101's own
-    102, "Faces" is left out, the same people as "Faces_easy". Classes are the folders in order of
-    their names. Every event is kept: that of column x goes to column x * size // 240, and rows
-    likewise, where published recipes shrink frames. Validation takes evenly spaced ones of the
-    training recordings of each class, as many as its share rounds to. A group is an image. Raises
-    UserError for an archive that is missing, damaged or not N-Caltech101, and for a split that is
-    left empty.
+    The published archive contains 8,709 recordings of 101 classes: 100 classes of objects and
+    BACKGROUND_Google, which is a class here, as in tonic and SpikingJelly. Caltech101 itself has
+    102 classes; the recordings leave out "Faces", which shows the same people as "Faces_easy".
+    Classes are the folders in order of their names. Every event is kept: an event in column x
+    moves to column x * size // 240, and rows likewise (published recipes resize frames instead).
+    Of the training recordings of each class, evenly spaced ones become validation recordings; their
+    number is the fraction, rounded. A group is an image. Raises UserError for an archive that is
+    missing, damaged or not N-Caltech101, and for a split that would be empty.
     """
     archive = Archive(located(folder) / CALTECH_ARCHIVE).inner(CALTECH_INNER)
-    found = archive.matching(CALTECH_MEMBER)
-    classes = sorted({member["kind"] for member in found})
+    matches = archive.matching(CALTECH_MEMBER)
+    classes = sorted({match["kind"] for match in matches})
 
     def read(name: str) -> NDArray[np.void]:
         events = formats.atis(archive.read(name), f"{archive.called}: {name!r}", CALTECH_SENSOR)
@@ -179,7 +181,7 @@ def n_caltech101(
             events[axis] = events[axis].astype(np.int64) * size // pixels
         return events
 
-    items = [_image(m, classes.index(m["kind"]), partial(read, m.string)) for m in found]
+    items = [_image(m, classes.index(m["kind"]), partial(read, m.string)) for m in matches]
     return deal_images(items, archive.called, protocol, None, validation, (size, size), classes)
 
 
@@ -192,21 +194,21 @@ def cifar10_dvs(
 ) -> Splits:
     """CIFAR10-DVS [Li et al. 2017]: images of CIFAR-10 moving on a screen; 128x128 pixels.
 
-    folder         where CIFAR10DVS.zip lies, ten class zips in one (AEDAT 4), or else
-                   airplane.zip to truck.zip themselves (AEDAT 2.0, as first published); in those
-                   <class>/cifar10_<class>_<number>.aedat4 or .aedat
-    protocol       first90: the last tenth of each class is test; tebn: the first tenth is;
-                   random: a tenth drawn with protocol_seed is
-    protocol_seed  given with `random` only
-    validation     part of the training recordings to set aside
+    folder         folder of CIFAR10DVS.zip, which contains one zip per class (AEDAT 4), or of the
+                   zips airplane.zip to truck.zip (AEDAT 2.0, as first published). A zip of a class
+                   contains <class>/cifar10_<class>_<number>.aedat4 or .aedat
+    protocol       first90: the last tenth of each class is test; tebn: the first tenth;
+                   random: a tenth that is drawn with protocol_seed
+    protocol_seed  for `random` only
+    validation     fraction of the training recordings that become validation recordings
 
-    Each of the 10 classes has 1,000 recordings, in the order of their numbers: `tebn`, from
-    [Duan et al. 2022], tests on numbers 0 to 99, `first90` on 900 to 999. SpikingJelly's
-    `split_to_train_test_set`, which published recipes call, goes by file names instead, where 10
-    comes before 2: its first 900 are others. Validation takes evenly spaced ones of the training
-    recordings of each class, as many as its share rounds to. A group is an image. Raises UserError
-    for an archive that is missing, damaged or not CIFAR10-DVS, for a seed that is missing or
-    not asked for, and for a split that is left empty.
+    Each of the 10 classes has 1,000 recordings, in the order of their numbers. `tebn`, from
+    [Duan et al. 2022], tests on the numbers 0 to 99, `first90` on 900 to 999. Published recipes
+    call SpikingJelly's `split_to_train_test_set`, which takes file names in alphabetical order, 10
+    before 2: the first 900 are not the same there. Of the training recordings of each class, evenly
+    spaced ones become validation recordings; their number is the fraction, rounded. A group is an
+    image. Raises UserError for an archive that is missing, damaged or not CIFAR10-DVS, for a
+    protocol_seed that is missing or not allowed, and for a split that would be empty.
     """
     check_protocol("cifar10-dvs", protocol, protocol_seed)
     place = located(folder)

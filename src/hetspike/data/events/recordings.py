@@ -1,4 +1,4 @@
-"""Event recordings as arrays: the form of every dataset, simulated or recorded."""
+"""Event recordings as arrays: the types that every dataset returns, simulated or recorded."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ SPLITS = ("train", "validation", "test")
 class Labelled:
     """Labels, groups and classes of R recordings.
 
-    labels   [R] class index
-    groups   [R] what two splits must not share: the subject, image or region of each recording
+    labels   [R] class index of each recording
+    groups   [R] number of the subject, image or region of each recording; no two splits share one
     """
 
     labels: NDArray[np.int64]
@@ -30,11 +30,11 @@ class Labelled:
 
     def missing(self) -> list[str]:
         """Return the classes without a recording."""
-        there = np.bincount(self.labels, minlength=len(self.classes))
-        return [name for name, count in zip(self.classes, there, strict=True) if not count]
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return [name for name, count in zip(self.classes, counts, strict=True) if not count]
 
     def to_arrays(self) -> dict[str, NDArray]:
-        """Plain arrays for `numpy.savez`."""
+        """Return plain arrays for `numpy.savez`."""
         return {
             "labels": self.labels,
             "groups": self.groups,
@@ -45,10 +45,10 @@ class Labelled:
 
 @dataclass(frozen=True, kw_only=True)
 class Recordings(Labelled):
-    """R labelled recordings, their events laid end to end.
+    """R labelled recordings in memory, with their events in one array.
 
     events   [E] structured EVENT, sorted by t within a recording
-    offsets  [R + 1] recording i is events[offsets[i]:offsets[i + 1]]
+    offsets  [R + 1]; recording i is events[offsets[i]:offsets[i + 1]]
     """
 
     events: NDArray[np.void]
@@ -66,7 +66,7 @@ class Recordings(Labelled):
         sensor_size: tuple[int, int],
         classes: Sequence[str],
     ) -> "Recordings":
-        """Lay recordings ([E_i] structured EVENT each) end to end."""
+        """Join recordings, each [E_i] structured EVENT."""
         return cls(
             events=np.concatenate([*recordings, np.empty(0, EVENT)]),
             offsets=np.cumsum([0, *(len(r) for r in recordings)], dtype=np.int64),
@@ -77,7 +77,7 @@ class Recordings(Labelled):
         )
 
     def to_arrays(self) -> dict[str, NDArray]:
-        """Plain arrays for `numpy.savez`; `from_arrays` restores the recordings exactly."""
+        """Return plain arrays for `numpy.savez`; `from_arrays` restores the recordings exactly."""
         return {"events": self.events, "offsets": self.offsets, **super().to_arrays()}
 
     @classmethod
@@ -95,10 +95,10 @@ class Recordings(Labelled):
 
 @dataclass(frozen=True, kw_only=True)
 class OnDemand(Labelled):
-    """R labelled recordings that are read or made one at a time, on demand.
+    """R labelled recordings that are read or simulated one at a time, when they are used.
 
-    names    what each is called where it comes from, unique: the split as a list that can be kept
-    read     the events [E] of recording i, structured EVENT, sorted by t; the same every time
+    names    unique name of each recording in its archive; a list of them documents the split
+    read     index of a recording -> its events [E], structured EVENT, sorted by t; always the same
     """
 
     names: tuple[str, ...]
@@ -108,9 +108,9 @@ class OnDemand(Labelled):
         return self.read(index)
 
     def to_arrays(self) -> dict[str, NDArray]:
-        """All but the events, for `numpy.savez`: which recordings the split consists of."""
+        """Return all but the events for `numpy.savez`: a list of the recordings of the split."""
         return {"names": np.asarray(self.names), **super().to_arrays()}
 
 
-# "train", "validation" and "test" recordings of one dataset; no group occurs in two of them
+# the splits "train", "validation" and "test" of one dataset; no group occurs in two of them
 Splits = Mapping[str, Recordings | OnDemand]

@@ -1,14 +1,14 @@
 """A pixel model of a dynamic vision sensor [Lichtsteiner 2008; Gehrig 2020, ESIM].
 
-A pixel remembers a level, the log luminance at its last event. Between two rendered images the
-signal s(t) runs straight, and with thresholds on, off > 0
+A pixel stores a level, the log luminance s at its last event. Between two rendered images, s(t) is
+linear. With the thresholds on, off > 0
 
-    s(t) - level >= on    an ON event at the moment of crossing
-    s(t) - level <= -off  an OFF event
+    s(t) - level >= on    causes an ON event at the time of the crossing
+    s(t) - level <= -off  causes an OFF event
 
-After an event the pixel is held for the refractory time and then remembers s as it is by then.
-On top of this come leak, a slow upward drift of s that ends in ON events, and shot noise, events
-of either polarity at random moments. Thresholds differ from pixel to pixel.
+After an event the pixel is inactive for the refractory time; then it stores the s of that time.
+There are two kinds of noise: leak, a slow upward drift of s that causes ON events, and shot noise,
+events of either polarity at random times. Thresholds differ from pixel to pixel.
 """
 
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ SHOT = np.dtype([("t", "f8"), ("pixel", "i8"), ("up", "?")])
 
 @dataclass(frozen=True)
 class Pixel:
-    """A pixel's constants. `Pixel(mismatch=0, leak=0, shot=0)` is free of noise."""
+    """The constants of a pixel. `Pixel(mismatch=0, leak=0, shot=0)` has no noise."""
 
     threshold: float = 0.2  # mean of on and off [change of log luminance]
-    mismatch: float = 0.02  # standard deviation of on and off between pixels [the same]
+    mismatch: float = 0.02  # standard deviation of on and off between pixels [same unit]
     refractory: float = 1000.0  # [us]
-    leak: float = 0.1  # ON events a second in constant light [Hz]
-    shot: float = 0.5  # noise events a second [Hz]
+    leak: float = 0.1  # rate of ON events in constant light [Hz]
+    shot: float = 0.5  # rate of noise events [Hz]
 
 
 def simulate(
@@ -39,13 +39,13 @@ def simulate(
     seeds: Sequence[np.random.SeedSequence],
     pixel: Pixel | None = None,
 ) -> list[NDArray[np.void]]:
-    """Simulate what a sensor records of movies: one structured EVENT array per movie.
+    """Simulate the recordings of B movies; return one structured EVENT array per movie.
 
-    luminance  [B, S, H, W] positive; only ratios matter
-    times      [S] when each image is seen [us], strictly increasing
+    luminance  [B, S, H, W] positive images; only ratios matter
+    times      [S] time of each image [us], strictly increasing
     seeds      [B] one random stream per recording, so that no recording depends on its batch
 
-    Events are sorted by time, then row, then column; those of one pixel keep their order.
+    Events are sorted by time, then row, then column; the events of one pixel keep their order.
     """
     pixel = pixel or Pixel()
     times = np.asarray(times, dtype=np.float64)
@@ -62,10 +62,10 @@ def simulate(
         return np.log(image) + drift * (times[step] - times[0])
 
     after = signal(0)
-    level = after.copy()  # nan while a pixel is held
-    ready = np.full(after.size, times[0])  # when its hold ends
-    held = np.empty(0, np.int64)
-    noisy_at = np.full(after.size, np.inf)  # when shot noise strikes in this step, if it does
+    level = after.copy()  # nan while a pixel is inactive
+    ready = np.full(after.size, times[0])  # when the pixel is active again
+    held = np.empty(0, np.int64)  # pixels that are inactive at the end of the step
+    noisy_at = np.full(after.size, np.inf)  # time of a shot noise event in this step
     noisy_up = np.zeros(after.size, bool)
     found = [(np.empty(0, np.int64), np.empty(0), np.empty(0, bool))]  # pixel, time, polarity
 
@@ -82,12 +82,12 @@ def simulate(
         waiting = np.unique(np.concatenate([crossing, held, now["pixel"]]))
         held = waiting[ready[waiting] > end]
         live = waiting[ready[waiting] <= end]
-        while live.size:  # once for every event of the busiest pixel
+        while live.size:  # one pass per event of the pixel with most events
             start = np.maximum(begin, ready[live])
             here = before[live] + slope[live] * (start - begin)
             level[live] = np.where(np.isnan(level[live]), here, level[live])
 
-            # a straight signal is beyond a threshold at the end of the step or nowhere in it
+            # s is linear: it is beyond a threshold at the end of the step or nowhere in it
             rise = after[live] - level[live]
             up, down = rise >= on[live], rise <= -off[live]
             target = level[live] + np.where(up, on[live], -off[live])
@@ -118,7 +118,7 @@ def _draw(
     pixels: int,
     pixel: Pixel,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.void]]:
-    """Thresholds on and off [B * pixels], and all shot noise sorted by time."""
+    """Draw the thresholds on and off [B * pixels], and all shot noise, sorted by time."""
     thresholds, noise = [], []
     for recording, seed in enumerate(seeds):
         rng = np.random.default_rng(seed)
@@ -128,7 +128,7 @@ def _draw(
         events["pixel"] = rng.integers(pixels, size=events.size) + recording * pixels
         events["up"] = rng.integers(2, size=events.size)
         noise.append(events)
-    # no pixel fires at next to nothing
+    # no pixel has a threshold near zero
     clipped = np.maximum(np.reshape(thresholds, (-1, 2, pixels)), pixel.threshold / 4)
     on, off = clipped.swapaxes(0, 1).reshape(2, -1)
     shots = np.concatenate([np.empty(0, SHOT), *noise])
@@ -142,7 +142,7 @@ def _recordings(
     batch: int,
     shape: tuple[int, int],
 ) -> list[NDArray[np.void]]:
-    """Events as they were found -> one sorted EVENT array per recording."""
+    """Make one sorted EVENT array per recording from all events in the order of simulation."""
     height, width = shape
     recording, place = np.divmod(pixel, height * width)
     t = np.rint(moment).astype(np.int64)
