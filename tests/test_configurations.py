@@ -370,7 +370,7 @@ DOCUMENTS: dict[str, tuple[str | bytes, str]] = {
     "a key twice": (GOOD + "seeds: [5]\n", "key 'seeds' occurs twice"),
     "an inner key twice": (
         GOOD.replace("  epochs: 5", "  epochs: 5\n  epochs: 6"),
-        "'epochs' stands",
+        "'epochs' occurs",
     ),
     "a merge twice": (GOOD + "x: {<<: {}, <<: {}}\n", "key '<<' occurs twice"),
     "a key twice in JSON": (JSON[:-1] + ', "seeds": [5]}', "key 'seeds' occurs twice"),

@@ -368,7 +368,7 @@ def test_a_network_without_layers_has_no_boundary():
         ("uniform", "'uniform' is no choice of levels: give a scheme and bits, ('uniform', 3)"),
         (("pot",), "('pot',) is no choice of levels: give a scheme and bits, ('uniform', 3)"),
         (("uniform", 2.5), "2.5 bits: give a whole number"),
-        (("cubic", 3), "unknown scheme 'cubic': use one of binary, uniform, pot, pot-log, apot"),
+        (("cubic", 3), "unknown scheme 'cubic': use one of binary, uniform, pot, apot"),
         (("pot", 9), "9 bits: pot takes 2 to 8 bits a weight"),
         (("uniform", 1), "1 bits: uniform takes 2 to 8 bits a weight"),
         (("apot", 3), "3 bits: apot takes 4 to 5 bits a weight"),
