@@ -113,7 +113,7 @@ def test_a_list_by_hand() -> None:
     np.testing.assert_array_equal(positions[:4], [1, 2, 3, 3])
 
 
-@settings(max_examples=40)
+@settings(max_examples=100)
 @given(
     size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
     inputs=st.integers(1, 9),
@@ -181,7 +181,7 @@ def test_attention_is_that_of_matrices(tokens: int, heads: int, width: int) -> N
         np.testing.assert_allclose(gradient, each.grad, rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=40)
+@settings(max_examples=100)
 @given(
     channels=st.integers(1, 4),
     inputs=st.integers(1, 40),

@@ -52,7 +52,7 @@ def convolve(
             top = oh * stride - padding
             for ow in range(OW):
                 left = ow * stride - padding
-                first, last = max(left, 0), min(left + kernel, W)
+                first, last = min(max(left, 0), W), max(min(left + kernel, W), 0)
                 for n in range(m, m + N, equal_lanes(lanes)):
                     total = spread(np.float32(0), lanes)
                     for r in range(max(0, -top), min(kernel, H - top)):
@@ -89,7 +89,7 @@ def weight_gradient(
                 top = oh * stride - padding
                 for ow in range(OW):
                     left = ow * stride - padding
-                    first, last = max(left, 0), min(left + kernel, W)
+                    first, last = min(max(left, 0), W), max(min(left + kernel, W), 0)
                     g = load(gy, m, lanes)
                     m += N
                     for r in range(max(0, -top), min(kernel, H - top)):
