@@ -109,7 +109,7 @@ def study(scripts: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     )
     linear = make("linear", folder, linear="linear.npz")
     script("train_linear").main(input=frames, output=linear, params=made_by, say=quiet)
-    training = {"augmentation": None, "portable": False, "recipe": RECIPE, **made_by}
+    training = {"augmentation": None, "recipe": RECIPE, **made_by}
     networks = {}
     for cell in CELLS:
         networks[cell] = make(cell, folder, network="a", selected="b", history="c")
@@ -207,7 +207,7 @@ def test_a_training_that_stopped_goes_on_to_the_same_bits(study, tmp_path, capsy
             output=output,
             params={
                 **{"network": PLAN.network.model_dump(), "recipe": RECIPE, "augmentation": None},
-                **{"portable": False, "made_by": {}},
+                "made_by": {},
             },
             wildcards=WILDCARDS,
             resources=CPU,
@@ -249,7 +249,7 @@ def test_a_training_learns_as_it_is_told(study, tmp_path, cell, changes):
         params={
             **{"choice": ("uniform", 2) if cell == "uniform-2" else None, "distillation": None},
             **{"boundary_layers": "searched", "recipe": RECIPE, "augmentation": None},
-            **{"portable": False, "made_by": {}, **changes},
+            **{"made_by": {}, **changes},
         },
         wildcards=WILDCARDS,
         resources=CPU,
@@ -265,8 +265,8 @@ def test_a_draw_of_a_search_has_a_seed_of_its_own(study, tmp_path, monkeypatch, 
     """Seeds of a study end below 1,000: draws are so far apart that none repeats another's."""
     told: dict[str, Any] = {}
 
-    def search(model: Any, train: Any, space: Any, *, portable: bool, **how: Any) -> dict[str, Any]:
-        told.update(how, portable=portable)
+    def search(model: Any, train: Any, space: Any, **how: Any) -> dict[str, Any]:
+        told.update(how)
         return space.best(np.zeros((len(space.weights), len(space.candidates))))
 
     monkeypatch.setattr(script("search_assignment"), "load", lambda name: search)
@@ -277,13 +277,13 @@ def test_a_draw_of_a_search_has_a_seed_of_its_own(study, tmp_path, monkeypatch, 
         output=output,
         params={
             "search": wanted | {"draw": draw},
-            **{"boundary_layers": "searched", "portable": True, "made_by": {}},
+            **{"boundary_layers": "searched", "made_by": {}},
         },
         wildcards=WILDCARDS | {"seed": "3"},
         resources=CPU,
         say=quiet,
     )
-    assert (told["seed"], told["portable"]) == (seed, True)
+    assert told["seed"] == seed
     found = json.loads(intact(output["search"]))
     assert found["passes"] == 0 and {bits for _, bits in found["assignment"].values()} == {2, 4}
 

@@ -266,8 +266,7 @@ def test_dnas_holds_the_budget_by_the_lagrangian_of_a_plain_loop(fixed, budget):
     assert wanted.scores == pytest.approx(logits.detach().log_softmax(1).numpy(), abs=1e-3)
 
 
-@pytest.mark.parametrize("how", [{"portable": False}, {"portable": True}, {}])
-def test_dnas_steps_as_it_is_told(monkeypatch, how):
+def test_dnas_steps_as_it_is_told(monkeypatch):
     """Rates are those of the schedule, and scales do not decay."""
     made = []
 
@@ -279,9 +278,9 @@ def test_dnas_steps_as_it_is_told(monkeypatch, how):
     rates = {"learning_rate": 1e-2, "final_learning_rate": 1e-4, "weight_decay": 0.06}
     model = Tiny()
     wanted = Space.of(model, CANDIDATES, 3.5, {})
-    load("dnas")(model, data(), wanted, settings=dnas_settings(rates), seed=1, **how)
+    load("dnas")(model, data(), wanted, settings=dnas_settings(rates), seed=1)
     weights, logits = (each.param_groups for each in made)
-    assert {group["fused"] for group in (*weights, *logits)} == {how.get("portable", False)}
+    assert {group["fused"] for group in (*weights, *logits)} == {True}
     assert [group["weight_decay"] for group in weights] == [0.06, 0, 0, 0, 0]
     assert [len(group["params"]) for group in weights[2:]] == [len(CANDIDATES)] * 3
     # the last of two steps an epoch begins after 2.5 epochs, at 0.8 of the way from 0.5 to 3

@@ -90,8 +90,7 @@ except UserError as error:
 
 # The same instructions on every x86-64 server. Of MKL's only the compatible ones are alike: it takes
 # no other wish on processors that are not Intel's.
-PORTABLE = STUDY.kernels == "portable"
-if PORTABLE:
+if STUDY.kernels == "portable":
     os.environ |= {
         "ATEN_CPU_CAPABILITY": "avx2",
         "ONEDNN_MAX_CPU_ISA": "AVX2",

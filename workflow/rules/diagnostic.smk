@@ -19,7 +19,6 @@ rule watch_test:
         network=network,
         recipe=float_recipe,
         augmentation=augmentation,
-        portable=PORTABLE,
     script:
         "../scripts/watch_test.py"
 

@@ -18,7 +18,6 @@ rule search:
     params:
         search=search_call,
         boundary_layers=STUDY.boundary_layers,
-        portable=PORTABLE,
         made_by=made_by("searches"),
     script:
         "../scripts/search_assignment.py"

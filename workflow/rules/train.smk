@@ -39,7 +39,6 @@ rule train_float:
         network=network,
         recipe=float_recipe,
         augmentation=augmentation,
-        portable=PORTABLE,
         made_by=made_by("networks"),
     script:
         "../scripts/train_float.py"
@@ -68,7 +67,6 @@ rule quantize:
         boundary_layers=STUDY.boundary_layers,
         recipe=STUDY.qat.model_dump(),
         augmentation=augmentation,
-        portable=PORTABLE,
         distillation=distillation_of,
         made_by=made_by("networks"),
     script:

@@ -1,6 +1,5 @@
 """One search: {layer: [scheme, bits]} at or under the budget, and what it cost to find."""
 
-from inspect import signature
 from pathlib import Path
 
 import torch
@@ -33,16 +32,13 @@ def main(
     )
     effort = Effort()
     effort.watch(network)
-    search = load(wanted["name"])
-    how = {"portable": params["portable"]} if "portable" in signature(search).parameters else {}
-    assignment = search(
+    assignment = load(wanted["name"])(
         network,
         train,
         space,
         settings=SEARCHES[wanted["name"]](**wanted["settings"]),
         seed=int(wildcards["seed"]) + SEED_DRAWS * wanted["draw"],
         say=say,
-        **how,
     )
     write_json(output["search"], {"passes": effort.passes, "assignment": assignment})
     write_settings(output["settings"], params["made_by"], gpu=resources["gpu"])

@@ -41,7 +41,6 @@ def learn(network: nn.Module, input: Named, params: Named, *, gpu: int, **how: A
         validation,
         Recipe(**params["recipe"]),
         augmentation=Augmentation(**moves) if moves else None,
-        portable=params["portable"],
         **how,
     )
 

@@ -62,14 +62,12 @@ def search(
     *,
     settings: DnasSettings,
     seed: int,
-    portable: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
     """Return a choice for each layer of the space, within its budget.
 
     `model` is the float model, which does not change. One half of the training recordings trains
-    weights, the other half logits. `portable` is passed to both optimizers, see
-    `hetspike.training.loop.adamw`. `say` receives one line per epoch.
+    weights, the other half logits. `say` receives one line per epoch.
 
     Raises UserError at once if the network cannot learn from the batches (`inspection.contract`),
     and later if a number is not finite, with epoch, step and layer in the message.
@@ -78,7 +76,7 @@ def search(
     torch.manual_seed(seed)
     recipe = settings.recipe
     mixed = quantize(model, space.fixed)
-    weight_optimizer = adamw(mixed, recipe, portable=portable)
+    weight_optimizer = adamw(mixed, recipe)
     mixtures = []
     for name, layer in quantizable_layers(mixed).items():
         if name in space.weights:
@@ -88,7 +86,7 @@ def search(
             weight_optimizer.add_param_group({"params": scales, "weight_decay": 0.0})
     logits: list[Tensor] = [mixture.logits for mixture in mixtures]
     rate = settings.logit_learning_rate
-    logit_optimizer = torch.optim.Adam(logits, lr=rate, fused=portable)
+    logit_optimizer = torch.optim.Adam(logits, lr=rate, fused=True)
 
     shares = torch.tensor([n / space.total for n in space.weights.values()])
     widths = torch.tensor([float(choice.bits) for choice in space.candidates])

@@ -37,20 +37,18 @@ def set_rate(optimizer: torch.optim.Optimizer, progress: float, recipe: Schedule
         group["lr"] = rate_at(progress, recipe)
 
 
-def adamw(model: nn.Module, recipe: Schedule, *, portable: bool = False) -> torch.optim.AdamW:
+def adamw(model: nn.Module, recipe: Schedule) -> torch.optim.AdamW:
     """Make an AdamW with weight decay for parameters of two dimensions or more only.
 
-    portable  use PyTorch's fused step, whose square root is exact, so that steps have the same bits
-              on every x86-64 server (`kernels: portable`). The default step uses the square root of
-              MKL, which starts from an approximation that differs between makers of processors. The
-              published networks were trained with the default step.
+    Its step is PyTorch's fused one, whose square root is exact on every processor. The square root
+    of the other steps is MKL's, whose first approximation differs between makers of processors.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=portable)
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
 
 
 def check_training(
@@ -92,7 +90,6 @@ def fit(
     augmentation: Augmentation | None = None,
     teacher: nn.Module | None = None,
     distillation: Distillation | None = None,
-    portable: bool = False,
     resume: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     keep: Callable[[dict[str, Any]], None] = lambda state: None,
@@ -102,7 +99,6 @@ def fit(
     seed          of the order of the training recordings and of all other random numbers
     augmentation  random changes of the training recordings
     teacher       with `distillation`, the network whose logits the loss compares with as well
-    portable      argument of `adamw`
     resume        state of an interrupted run, from `keep`. The run then ends as if it had not been
                   interrupted, on a CPU to the last bit
     on_epoch      receives the results of each epoch
@@ -123,7 +119,7 @@ def fit(
     model.to(train.device)
     if teacher is not None:
         teacher.to(train.device)
-    optimizer = adamw(model, recipe, portable=portable)
+    optimizer = adamw(model, recipe)
     steps = math.ceil(len(train.labels) / recipe.batch_size)
     still = frozen(model)
     history: list[Epoch] = []
