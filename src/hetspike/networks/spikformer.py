@@ -34,7 +34,6 @@ from hetspike.networks.spiking import (
 
 ATTENTION_SCALE = 0.25
 ATTENTION_THRESHOLD = 0.5
-STAGES = 4
 
 
 def lif(threshold: float = 1.0) -> neuron.LIFNode:

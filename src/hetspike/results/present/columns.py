@@ -53,10 +53,10 @@ class Table(NamedTuple):
         arranged = self.arranged(table)
         if not self.columns:
             return arranged
-        shown = pd.DataFrame()
+        rows, shown = arranged.to_dict("records"), pd.DataFrame()
         for heading, cell in self.columns.items():
             write = cell.format_map if isinstance(cell, str) else cell
-            shown[heading] = [write(row) for row in arranged.to_dict("records")]
+            shown[heading] = [write(row) for row in rows]
         return shown.assign(Dataset=shown["Dataset"].mask(shown["Dataset"].duplicated(), ""))
 
     def caption(self, table: pd.DataFrame) -> str:
