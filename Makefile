@@ -69,11 +69,13 @@ publish: smoke
 setup: $(READY)
 
 # torch first and alone: its build suits the machine and brings what that build needs. Then
-# everything else exactly as locked, without asking for SpikingJelly's torchvision and torchaudio.
+# everything else exactly as locked, without asking for SpikingJelly's torchvision and torchaudio. Last,
+# the kernels are compiled.
 $(READY): $(BIN)/uv pyproject.toml requirements.lock
 	$(UV_PIP) install --quiet --python $(BIN)/python $(FIND_LINKS) $(TORCH) --constraints requirements.lock
 	$(UV_PIP) install --quiet --python $(BIN)/python --no-deps --requirements requirements.lock
 	$(UV_PIP) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	TORCH_LOGS=-torch._library.triton $(BIN)/python -m hetspike.training.warm config/smoke.yaml config/stand-ins.yaml
 	touch $@
 
 $(BIN)/uv:

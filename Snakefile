@@ -36,6 +36,10 @@ if workflow.output_settings.dryrun:
     atexit.register(show_estimate)
 
 
+onstart:
+    start_job_server()
+
+
 onsuccess:
     show_results()
 

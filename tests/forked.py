@@ -30,7 +30,7 @@ IMPORTS = {
     "snakemake": (
         *("snakemake.cli", "smart_open", "hetspike.documents", "hetspike.study.study"),
         *("snakemake.assets", "snakemake.report.html_reporter.data.packages"),
-        *("snakemake.storage", "snakemake.workflow"),
+        *("snakemake.script", "snakemake.storage", "snakemake.workflow"),
     ),
 }
 OWNER = "FORKED_FOR"  # the process without which servers end, and the folder of their sockets
@@ -51,9 +51,17 @@ AT_START = (
 # In a server
 
 
+class Starting:
+    """The module `sys`, but for what Snakemake starts the script of a job with."""
+
+    executable = f"{sys.executable} -I -S {os.path.abspath(__file__)} job"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+
 def run_snakemake() -> None:
-    # what Snakemake starts the script of a job with
-    sys.executable = f"{sys.executable} -I -S {os.path.abspath(__file__)} job"
+    sys.modules["snakemake.script"].sys = Starting()  # type: ignore[attr-defined]
     sys.modules["snakemake.cli"].main()
 
 

@@ -43,6 +43,11 @@ def copy_project(source: Path, folder: Path, *names: str) -> Path:
     for name in names or PROJECT:
         copy = shutil.copytree if (source / name).is_dir() else shutil.copy2
         copy(source / name, folder / name)
+    # compiled kernels, in a folder that numba names after the one of their sources
+    kernels = folder.resolve() / "src/hetspike/kernels"
+    for compiled in kernels.glob("__pycache__/kernels-*/kernels_*"):
+        digest = hashlib.sha1(str(kernels).encode()).hexdigest()
+        compiled.rename(compiled.with_name(f"kernels_{digest}"))
     return folder
 
 

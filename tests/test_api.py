@@ -20,7 +20,7 @@ from hetspike.inspection.layers import quantizable_layers
 from hetspike.networks.spikformer import Spikformer
 from hetspike.packed.packing import load_packed, pack, unpack
 from hetspike.quantization.quantizer import Choice, choices, quantize
-from hetspike.search import SEARCHES, load
+from hetspike.search import SEARCHES, search
 from hetspike.search.space import Space
 from hetspike.settings import Recipe, SensitivitySettings
 
@@ -114,9 +114,9 @@ def test_what_is_chosen_is_what_the_search_finds(method):
     def chosen(seed: int) -> dict[str, Choice]:
         return choose(model, samples, budget=4.0, method=method, settings=settings, seed=seed)
 
-    space = Space.of(model, choices(CANDIDATES), 4.0, {})
+    space = Space.of(model, choices(CANDIDATES), {})
     needed = settings or SEARCHES[method]()
-    assert chosen(1) == load(method)(model, samples, space, settings=needed, seed=1)
+    assert chosen(1) == search(method, model, samples, space, 4.0, settings=needed, seed=1)
     assert 3.95 <= space.effective_bits(chosen(1)) <= 4.0
     assert chosen(1) != chosen(2)
 

@@ -133,7 +133,7 @@ def kinds(scripts: SimpleNamespace) -> dict[str, tuple[str | bytes, Callable[[st
     read, source = scripts.reading, SMOKE["datasets"][DATASET]["source"]
     packed = f"packed/{DATASET}/0/uniform-2.safetensors"
     network = f"networks/{DATASET}/0/uniform-2.safetensors"
-    evaluation = f"evaluation/{DATASET}/0"
+    evaluation = f"evaluation/{DATASET}/0/uniform-2"
 
     def from_bytes(load: Callable[[bytes], Any]) -> Callable[[str], Any]:
         def of_path(path: str) -> Any:
@@ -166,6 +166,7 @@ def kinds(scripts: SimpleNamespace) -> dict[str, tuple[str | bytes, Callable[[st
             f"searches/{DATASET}/0/fisher-3.14.json",
             lambda path: read.read_json(path, "assignment", "passes"),
         ),
+        "scores": (f"scores/{DATASET}/0/fisher-0.npz", lambda p: read.read_arrays(p, "scores")),
         "linear": (f"linear/{DATASET}.npz", lambda p: read.read_arrays(p, "weights", "biases")),
         **{
             name: (f"{evaluation}/{name}.csv", read.read_table)
@@ -302,10 +303,10 @@ SCENES = [  # what is damaged, and what is asked for: jobs that do not wait for 
         "networks/sim-gestures/0/uniform-2.csv": (
             "packed/sim-gestures/0/selected/uniform-2.safetensors"
         ),
-        "packed/sim-gestures/1/pot-3.safetensors": "evaluation/sim-gestures/1/networks.csv",
-        "linear/sim-saccade-digits.npz": "evaluation/sim-saccade-digits/0/networks.csv",
+        "packed/sim-gestures/1/pot-3.safetensors": "evaluation/sim-gestures/1/pot-3/networks.csv",
+        "linear/sim-saccade-digits.npz": "evaluation/sim-saccade-digits/linear.csv",
     },
-    {"evaluation/sim-gestures/0/predictions.csv": "tables/results.csv"},
+    {"evaluation/sim-gestures/0/pot-3/predictions.csv": "tables/results.csv"},
 ]
 
 

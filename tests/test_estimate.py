@@ -34,9 +34,11 @@ def all_jobs(study) -> list[Job]:
     """Those of one seed that pass recordings, and the frames."""
     jobs = []
     for dataset in study.datasets:
-        jobs += [Job("frames", dataset), Job("train_float", dataset), Job("evaluate", dataset)]
+        jobs += [Job("frames", dataset), Job("train_float", dataset)]
+        jobs += [Job("evaluate", dataset, cell.name) for cell in study.rows]
         jobs += [Job("quantize", dataset, cell.name) for cell in study.rows[1:]]
         jobs += [Job("search", dataset, cell.name) for cell in study.rows if cell.searched]
+        jobs += [Job("scores", dataset, search=name) for name in study.searches]
     return jobs
 
 
@@ -44,15 +46,16 @@ def test_passes_by_hand():
     study = study_of("smoke")
     counts = Extent(144, 33, 66, (32, 32))
 
-    def spent(rule: str, cell: str = "") -> float:
-        return passes(study, Job(rule, "sim-gestures", cell), counts)
+    def spent(rule: str, cell: str = "", **search: str) -> float:
+        return passes(study, Job(rule, "sim-gestures", cell, **search), counts)
 
     assert spent("train_float") == 5 * (3 * 144 + 33)
     assert spent("quantize", "pot-3") == 3 * 144 + 33  # an epoch
-    assert spent("search", "fisher-3.14") == 3 * 64  # recordings that it looks at, with gradients
+    # recordings whose gradients it takes, once for all its budgets
+    assert spent("scores", search="fisher") == 3 * 64 and spent("search", "fisher-3.14") == 0
     assert spent("search", "dnas-3.14") == 3 * 144  # an epoch that is not validated
     assert spent("watch_test") == 5 * (3 * 144 + 33 + 66)
-    assert spent("evaluate") == EVALUATION * 6 * 66
+    assert spent("evaluate", "pot-3") == EVALUATION * 66
     assert spent("tables") == 0
 
 
@@ -85,7 +88,7 @@ def test_a_dataset_of_unknown_size_is_said_to_be_one():
 
 
 def test_a_timing_by_hand(monkeypatch):
-    """The second of two steps takes 12 s: 4 recordings of three passes, a second each."""
+    """The last of two steps takes 12 s: 4 recordings of three passes, a second each."""
     clock = iter([0.0, 100.0, 200.0, 212.0])
     seen = []
 
@@ -101,8 +104,12 @@ def test_a_timing_by_hand(monkeypatch):
     )
     torch.manual_seed(0)
     assert measured.__wrapped__(SMALL, 3, (40, 20), "cpu", 4).seconds == 1
-    first, second = seen
-    assert torch.equal(first, second) and first.shape == (3, 4, 2, 20, 40)
+    weighed, first, second = seen
+    assert (
+        torch.equal(first, second)
+        and torch.equal(first, weighed)
+        and first.shape == (3, 4, 2, 20, 40)
+    )
     assert first.mean().item() == pytest.approx(0.1, abs=0.01)  # events a pixel and step
     assert torch.equal(first, first.round())
     assert network.weight.grad.abs().sum() > 0

@@ -52,14 +52,14 @@ def halves(bits: int) -> Levels:
     return nearest([level / 2 for level in range(2 ** (bits - 1))])
 ''',
     "search/narrowest.py": '''
-"""The narrowest candidates that use up the budget."""
+"""The narrowest candidates score best."""
 
 import numpy as np
 
 
-def search(model, train, space, *, settings, seed, say=lambda line: None):
-    scores = [[-choice.bits * n for choice in space.candidates] for n in space.weights.values()]
-    return space.best(np.array(scores, float))
+def scores(model, train, space, *, settings, seed, say=lambda line: None):
+    found = [[-choice.bits * n for choice in space.candidates] for n in space.weights.values()]
+    return np.array(found, float)
 ''',
     "networks/tiny.py": '''
 """A convolution, neurons and a classifier."""

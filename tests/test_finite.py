@@ -21,7 +21,7 @@ from hetspike.errors import UserError
 from hetspike.inspection.finite import check_numbers, numbers_of
 from hetspike.inspection.inference import logits_of
 from hetspike.quantization.quantizer import Choice, Quantizer, quantize
-from hetspike.search import dnas, fisher, sensitivity
+from hetspike.search import dnas, search, sensitivity
 from hetspike.search.space import Space
 from hetspike.settings import DnasSettings, Recipe, SensitivitySettings
 from hetspike.training.loop import fit
@@ -194,7 +194,7 @@ def test_any_place_is_found_and_large_numbers_are_none(place, value, large):
 
 def space(model: nn.Module) -> Space:
     candidates = (Choice("uniform", 2), Choice("uniform", 4))
-    return Space.of(model, candidates, 3.0, {})
+    return Space.of(model, candidates, {})
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_differentiable_search_stops_in_the_step(tensor):
     # two passes a step, of 6 recordings each: two steps an epoch
     model = Net(spoil(tensor, 6))
     with pytest.raises(UserError, match=f"^epoch 2, step 1: {tensor} is not finite"):
-        dnas.search(model, recordings(4 * STEPS), space(model), settings=DNAS, seed=0)
+        dnas.search(model, recordings(4 * STEPS), space(model), 3.0, settings=DNAS, seed=0)
 
 
 def test_scores_and_weights_are_refused_by_their_layer():
@@ -215,7 +215,7 @@ def test_scores_and_weights_are_refused_by_their_layer():
         with pytest.raises(
             UserError, match=f"layer 'head' at uniform 2 bits has the score {value}"
         ):
-            wanted.best(scores)
+            wanted.best(scores, 3.0)
     model = Net()
     model.head.weight.data[0, 0] = math.inf
     with pytest.raises(UserError, match=r"^layer 'head': its weight is not finite \(inf\)"):
@@ -226,15 +226,15 @@ def test_scores_and_weights_are_refused_by_their_layer():
         Quantizer(torch.tensor([[1.0, math.nan]]), Choice("binary", 1))
 
 
-@pytest.mark.parametrize("search", [fisher, sensitivity])
-def test_gradients_that_are_not_finite_are_refused_by_their_layer(search):
+@pytest.mark.parametrize("name", ["fisher", "sensitivity"])
+def test_gradients_that_are_not_finite_are_refused_by_their_layer(name):
     model = Net()
     model.norm.running_var[:] = 0
     model.norm.weight.data[:] = 1e38  # gradients of the convolution overflow, answers do not
     wanted = space(model)
     four = SensitivitySettings(recordings=4, batch_size=2)
     with pytest.raises(UserError, match=r"^layer 'conv' at uniform 2 bits has the score "):
-        search.search(model, recordings(4 * STEPS), wanted, settings=four, seed=0)
+        search(name, model, recordings(4 * STEPS), wanted, 3.0, settings=four, seed=0)
 
 
 def test_the_line_of_a_job_has_dataset_seed_row_epoch_step_and_layer(tmp_path):

@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from inspect import signature
+from itertools import chain
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ SCRIPTS = sorted(
     {
         name
         for rules in (ROOT / "workflow/rules").glob("*.smk")
-        for name in re.findall(r'"../scripts/(\w+).py"', rules.read_text())
+        for name in re.findall(r'scripts/(\w+).py"', rules.read_text())
     }
+    - {"job", "job_server"}
 )
 PARTS = {"input", "output", "params", "wildcards", "resources", "config", "say"}
 SPLITS = ("train", "validation", "test")
@@ -125,50 +127,54 @@ def study(scripts: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
             resources=CPU,
             say=quiet,
         )
-    packed = {
-        kind: [str(folder / f"{cell}/packed-{kind}") for cell in CELLS]
-        for kind in ("networks", "selected")
+    of_test = {"test": frames["test"], "events": events["test"]}
+    evaluation = {}
+    for cell in CELLS:
+        packed = {kind: str(folder / f"{cell}/packed-{kind}") for kind in ("network", "selected")}
+        script("pack_network").main(
+            input=networks[cell] | {"validation": frames["validation"]},
+            output=packed,
+            params={"configuration": "0" * 64},
+            wildcards=WILDCARDS | {"row": cell},
+            say=quiet,
+        )
+        evaluation[cell] = make(f"of-{cell}", folder, predictions="p", layers="l", networks="n")
+        script("evaluate_test").main(
+            input=of_test | packed,
+            output=evaluation[cell],
+            wildcards=WILDCARDS | {"row": cell},
+            say=quiet,
+        )
+    of_linear = make("of-linear", folder, predictions="p")
+    script("evaluate_linear").main(
+        input=of_test | {"linear": linear["linear"]},
+        output=of_linear,
+        wildcards={"dataset": DATASET},
+        say=quiet,
+    )
+    tables = {
+        kind: [evaluation[cell][kind] for cell in CELLS]
+        for kind in ("predictions", "layers", "networks")
     }
-    script("pack_networks").main(
-        input={
-            "validation": frames["validation"],
-            "networks": [networks[cell]["network"] for cell in CELLS],
-            "selected": [networks[cell]["selected"] for cell in CELLS],
-            "histories": [networks[cell]["history"] for cell in CELLS],
-        },
-        output=packed,
-        params={"configurations": dict.fromkeys(CELLS, "0" * 64)},
-        wildcards=WILDCARDS,
-        say=quiet,
-    )
-    evaluation = make("evaluation", folder, predictions="p", layers="l", networks="n")
-    script("evaluate_test").main(
-        input={
-            "test": frames["test"],
-            "events": events["test"],
-            "linear": linear["linear"],
-            **packed,
-        },
-        output=evaluation,
-        params={"cells": CELLS},
-        wildcards=WILDCARDS,
-        say=quiet,
-    )
-    return {"frames": frames, "evaluation": evaluation, **networks}
+    tables["linear"] = [of_linear["predictions"]]
+    return {"frames": frames, "evaluation": tables, **networks}
 
 
 def test_every_network_is_evaluated_on_each_test_recording(study):
-    predictions = pd.read_csv(study["evaluation"]["predictions"])
-    assert predictions["cell"].value_counts().to_dict() == dict.fromkeys(["linear", *CELLS], 11)
-    networks = pd.read_csv(study["evaluation"]["networks"]).set_index("cell")
+    files = study["evaluation"]
+    linear, predictions, networks = (
+        pd.concat(map(pd.read_csv, files[kind])) for kind in ("linear", "predictions", "networks")
+    )
+    assert len(linear) == 11
+    assert predictions["cell"].value_counts().to_dict() == dict.fromkeys(CELLS, 11)
+    networks = networks.set_index("cell")
     assert list(networks.index) == CELLS
     right = predictions["label"] == predictions["prediction"]
     assert (
         networks["accuracy"].to_dict() == right.groupby(predictions["cell"]).mean()[CELLS].to_dict()
     )
-    for file in study["evaluation"].values():
-        if Path(file).exists():
-            check(file)
+    for file in chain(*files.values()):
+        check(file)
 
 
 def test_tables_are_written_where_the_rule_says_and_nowhere_else(study, tmp_path):
@@ -178,7 +184,7 @@ def test_tables_are_written_where_the_rule_says_and_nowhere_else(study, tmp_path
     script("write_tables").main(
         input={
             "claims": "config/claims.yaml",
-            **{kind: [study["evaluation"][kind]] for kind in ("predictions", "layers", "networks")},
+            **study["evaluation"],
             "events": [study["frames"]["table"]],
             "searches": [],
         },
@@ -265,27 +271,34 @@ def test_a_draw_of_a_search_has_a_seed_of_its_own(study, tmp_path, monkeypatch, 
     """Seeds of a study end below 1,000: draws are so far apart that none repeats another's."""
     told: dict[str, Any] = {}
 
-    def search(model: Any, train: Any, space: Any, **how: Any) -> dict[str, Any]:
+    def of(model: Any, train: Any, space: Any, **how: Any) -> np.ndarray:
         told.update(how)
-        return space.best(np.zeros((len(space.weights), len(space.candidates))))
+        return np.zeros((len(space.weights), len(space.candidates)))
 
-    monkeypatch.setattr(script("search_assignment"), "load", lambda name: search)
-    output = make("search", tmp_path, search="a")
-    wanted = {"name": "random", "candidates": {"uniform": [2, 4]}, "budget": 2.5, "settings": {}}
-    script("search_assignment").main(
-        input={"train": study["frames"]["train"], "float_network": study["float"]["selected"]},
-        output=output,
-        params={
-            "search": wanted | {"draw": draw},
-            **{"boundary_layers": "searched", "made_by": {}},
-        },
-        wildcards=WILDCARDS | {"seed": "3"},
-        resources=CPU,
-        say=quiet,
+    monkeypatch.setattr(script("score_candidates"), "load", lambda name: SimpleNamespace(scores=of))
+    wanted = {"name": "random", "candidates": {"uniform": [2, 4]}, "draw": draw, "settings": {}}
+    job = {
+        "wildcards": WILDCARDS | {"seed": "3"},
+        **{"resources": CPU, "say": quiet},
+    }
+    params = {"boundary_layers": "searched", "made_by": {}}
+    files = {"train": study["frames"]["train"], "float_network": study["float"]["selected"]}
+    scored = {"scores": str(tmp_path / "scores")}
+    script("score_candidates").main(
+        input=files, output=scored, params=params | {"search": wanted}, **job
     )
     assert told["seed"] == seed
-    found = json.loads(intact(output["search"]))
-    assert found["passes"] == 0 and {bits for _, bits in found["assignment"].values()} == {2, 4}
+    output = make("search", tmp_path, search="a")
+    for budget, widths in ((2.5, {2, 4}), (2.0, {2})):
+        script("search_assignment").main(
+            input=files | scored,
+            output=output,
+            params=params | {"search": wanted | {"budget": budget}},
+            **job,
+        )
+        found = json.loads(intact(output["search"]))
+        assert found["passes"] == 0
+        assert {bits for _, bits in found["assignment"].values()} == widths
 
 
 def test_ways_to_choose_an_epoch_by_hand(tmp_path):

@@ -126,7 +126,7 @@ def test_a_study_that_shares_makes_only_what_is_its_own_and_in_its_own_folder(mo
     before = results(moved)
     study = sharing(schemes={"uniform": [2, 4], "pot": [3]})
     assert planned(moved, write_study(moved, study)) == {
-        **{"quantize": 4, "pack": 4, "evaluate": 4},
+        **{"quantize": 4, "pack": 28, "evaluate": 28, "evaluate_linear": 2},
         **{"tables": 1, "figures": 1, "report": 1},
     }
     made = "networks/sim-gestures/0/uniform-4"

@@ -50,6 +50,12 @@ NMNIST: dict[str, Any] = yaml.safe_load((ROOT / "config/nmnist.yaml").read_text(
 # also for whichever test comes first to the shared study, and those that wait for it
 
 
+def evaluated(project: Path, dataset: str, seed: int, table: str) -> pd.DataFrame:
+    """A table of the evaluation of all rows."""
+    files = (project / f"results/smoke/evaluation/{dataset}/{seed}").glob(f"*/{table}.csv")
+    return pd.concat(map(pd.read_csv, sorted(files)))
+
+
 # What comes out
 
 
@@ -97,9 +103,8 @@ def test_a_searched_network_keeps_its_budget(finished):
 def test_predictions_cover_the_test_split_once(finished):
     for dataset, plan in SMOKE["datasets"].items():
         for seed in SMOKE["seeds"]:
-            folder = finished / f"results/smoke/evaluation/{dataset}/{seed}"
-            networks = pd.read_csv(folder / "predictions.csv").groupby("cell")
-            assert set(networks.groups) == {"linear", *(c.name for c in parse_study(SMOKE).rows)}
+            networks = evaluated(finished, dataset, seed, "predictions").groupby("cell")
+            assert set(networks.groups) == {cell.name for cell in parse_study(SMOKE).rows}
             for _, network in networks:
                 assert network["recording"].tolist() == list(range(plan["source"]["test"]))
 
@@ -111,7 +116,6 @@ def test_what_was_evaluated_is_what_is_packed(finished):
     frames = finished / f"results/smoke/frames/{dataset}/test.zip"
     samples = Samples(stored := StoredFrames(frames.open("rb"), str(frames)), stored.labels)
     for seed in study.seeds:
-        folder = finished / f"results/smoke/evaluation/{dataset}/{seed}"
         file = finished / f"results/smoke/packed/{dataset}/{seed}/{cell.name}.safetensors"
         network, packed = load_packed(file.read_bytes())
         said = {name: packed.about[name] for name in ("dataset", "row", "seed", "configuration")}
@@ -119,9 +123,10 @@ def test_what_was_evaluated_is_what_is_packed(finished):
             **{"dataset": dataset, "row": cell.name, "seed": seed},
             "configuration": study.fingerprint(dataset, cell),
         }
-        predictions = pd.read_csv(folder / "predictions.csv").query("cell == @cell.name")
+        folder = finished / f"results/smoke/evaluation/{dataset}/{seed}/{cell.name}"
+        predictions = pd.read_csv(folder / "predictions.csv")
         assert logits_of(network, samples).argmax(1).tolist() == predictions["prediction"].tolist()
-        measured = pd.read_csv(folder / "networks.csv").set_index("cell").loc[cell.name]
+        measured = pd.read_csv(folder / "networks.csv").loc[0]
         assert measured["packed_bytes"] == file.stat().st_size
         integers = Engine(packed).run(samples.frames)[0] == torch.tensor(
             predictions["prediction"].tolist()
@@ -137,9 +142,7 @@ def test_the_last_epoch_is_judged_and_the_selected_one_stands_beside(finished):
         for split in ("validation", "test")
         for frames in [finished / f"results/smoke/frames/{dataset}/{split}.zip"]
     )
-    predictions = pd.read_csv(
-        finished / f"results/smoke/evaluation/{dataset}/{seed}/predictions.csv"
-    )
+    predictions = evaluated(finished, dataset, seed, "predictions")
     apart = 0
     for cell in parse_study(SMOKE).rows:
         folder = finished / f"results/smoke/networks/{dataset}/{seed}"
@@ -169,7 +172,7 @@ def test_significance_counts_what_was_predicted(finished):
     cells = [cell.name for cell in parse_study(SMOKE).rows]
     assert len(table) == len(SMOKE["datasets"]) * len(cells) * len(SMOKE["seeds"])
     for (dataset, seed), rows in table.groupby(["dataset", "seed"]):
-        read = pd.read_csv(folder / f"evaluation/{dataset}/{seed}/predictions.csv")
+        read = evaluated(finished, dataset, seed, "predictions")
         right = (read["label"] == read["prediction"]).groupby(read["cell"])
         assert rows["right"].droplevel(["dataset", "seed"]).to_dict() == {
             cell: right.sum()[cell] for cell in cells
@@ -375,8 +378,9 @@ def test_other_kernels_make_everything_anew(moved):
 
 
 REPORT = {"tables": 1, "figures": 1, "report": 1}
-EVALUATION = REPORT | {"evaluate": 4}
-AFTER_TRAINING = EVALUATION | {"pack": 4}
+EVALUATION = REPORT | {"evaluate": 24}
+AFTER_TRAINING = EVALUATION | {"pack": 24}
+SEARCHES = {"scores": 4, "search": 8}
 
 
 @long_run
@@ -395,13 +399,13 @@ AFTER_TRAINING = EVALUATION | {"pack": 4}
         ("src/hetspike/cost/operations.py", EVALUATION),
         ("src/hetspike/packed/engine.py", EVALUATION),
         ("src/hetspike/packed/packing.py", AFTER_TRAINING),
-        ("src/hetspike/search/dnas.py", AFTER_TRAINING | {"search": 8, "quantize": 8}),
+        ("src/hetspike/search/dnas.py", AFTER_TRAINING | SEARCHES | {"quantize": 8}),
         # a training writes its network, which freezes it
         (
             "src/hetspike/quantization/quantizer.py",
-            AFTER_TRAINING | {"train_float": 4, "search": 8, "quantize": 20},
+            AFTER_TRAINING | SEARCHES | {"train_float": 4, "quantize": 20},
         ),
-        ("src/hetspike/training/linear.py", EVALUATION | {"linear": 2}),
+        ("src/hetspike/training/linear.py", REPORT | {"linear": 2, "evaluate_linear": 2}),
         ("workflow/scripts/train_quantized.py", AFTER_TRAINING | {"quantize": 20}),
     ],
 )
@@ -419,6 +423,10 @@ def one_more_seed(study: dict[str, Any]) -> None:
     study["seeds"].append(2)
 
 
+def one_more_budget(study: dict[str, Any]) -> None:
+    study["searches"]["fisher"]["budgets"].append(2.5)
+
+
 def other_slices(study: dict[str, Any]) -> None:
     study["datasets"]["sim-gestures"]["framing"]["steps"] += 1
 
@@ -430,13 +438,18 @@ def other_slices(study: dict[str, Any]) -> None:
         (faster_qat, AFTER_TRAINING | {"quantize": 20}),
         (
             one_more_seed,
-            REPORT | {"train_float": 2, "search": 4, "quantize": 10} | {"pack": 2, "evaluate": 2},
+            REPORT
+            | {"train_float": 2, "scores": 2, "search": 4, "quantize": 10}
+            | {"pack": 12, "evaluate": 12},
         ),
+        # a row is searched, trained, packed and evaluated, by the scores that are there
+        (one_more_budget, REPORT | {"search": 4, "quantize": 4, "pack": 4, "evaluate": 4}),
         (
             other_slices,
             REPORT
-            | {"frames": 1, "linear": 1, "train_float": 2, "search": 4, "quantize": 10}
-            | {"pack": 2, "evaluate": 2},
+            | {"frames": 1, "linear": 1, "evaluate_linear": 1}
+            | {"train_float": 2, "scores": 2, "search": 4, "quantize": 10}
+            | {"pack": 12, "evaluate": 12},
         ),
     ],
 )
@@ -596,7 +609,7 @@ def test_the_report_tells_of_the_whole_run(finished):
     boxes = {*re.findall(r"<text [^>]+>(\w+)</text>", page)}
     jobs = {*re.findall(r"<td>(\w+)</td><td>\d+</td><td>[\d.,]+</td>", page)}
     assert boxes - jobs == {"report", "all"}  # every other rule says how long its jobs took
-    assert "evaluate takes from linear, pack." in page
+    assert "evaluate takes from pack." in page
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from hetspike.inspection.layers import quantizable_layers
 from hetspike.packed.engine import Count, Engine
 from hetspike.packed.packing import read
 from hetspike.quantization.quantizer import Assignment, Choice, boundary_choices, choices, freeze
-from hetspike.search import SEARCHES, load
+from hetspike.search import SEARCHES, search
 from hetspike.search.space import Space
 from hetspike.settings import SearchSettings, SensitivitySettings
 
@@ -76,8 +76,8 @@ def choose(
     check_layers(model, train)
     example, _ = train.batch(torch.arange(1))
     boundary = boundary_choices(model, boundary_layers, example)
-    space = Space.of(model, choices(candidates), budget, boundary)
-    return load(method)(model, train, space, settings=settings, seed=seed)
+    space = Space.of(model, choices(candidates), boundary)
+    return search(method, model, train, space, budget, settings=settings, seed=seed)
 
 
 def measure(model: nn.Module, samples: Samples, assignment: Assignment) -> pd.DataFrame:

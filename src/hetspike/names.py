@@ -6,7 +6,6 @@ from typing import Any
 FLOAT = "float"
 FLOAT_TUNED = "float-tuned"  # float, with the extra epochs of QAT: the reference of every drop
 DISTILLED = "-kd"  # ends the name of a row whose QAT learned from the float network as well
-LINEAR = "linear"  # a linear classifier on summed event counts: how much the sums alone reveal
 
 
 def is_stand_in(dataset: str) -> bool:

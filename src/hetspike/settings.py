@@ -7,7 +7,7 @@ a run that no machine would finish.
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -278,7 +278,12 @@ class Distillation(Settings):
 
 
 class SearchSettings(Settings):
-    """Base of the settings of every search; a search without settings takes this class itself."""
+    """Base of the settings of every search; a search without settings takes this class itself.
+
+    needs_budget  whether a run serves one budget, as of a search without scores (`hetspike.search`)
+    """
+
+    needs_budget: ClassVar[bool] = False
 
     def passes(self, train: int) -> int:
         """Return the passes of one search on this number of training recordings."""
@@ -300,6 +305,7 @@ class SensitivitySettings(SearchSettings):
 class DnasSettings(SearchSettings):
     """Settings of dnas, the differentiable search with Gumbel-softmax."""
 
+    needs_budget: ClassVar[bool] = True
     recipe: Schedule = Field(description="training of the weights during the search")
     logit_learning_rate: Rate = Field(description="of Adam, for the logits of the candidates")
     temperature: tuple[Temperature, Temperature] = Field(

@@ -6,7 +6,10 @@ import json
 import os
 import re
 import shutil
+import socket
+import subprocess
 import sys
+import tempfile
 import time
 from functools import cache
 from itertools import product
@@ -21,6 +24,7 @@ from hetspike.data.events import catalogue
 from hetspike.atomic import ending, intact
 from hetspike.names import FLOAT, labelled, protocol_of, search_of
 from hetspike.results import figures, present
+from hetspike.search import SEARCHES
 from hetspike.study.study import parse_study
 
 # One thread a job and parallelism between jobs: results do not depend on --cores.
@@ -140,6 +144,8 @@ wildcard_constraints:
     dataset=one_of(DATASETS),
     seed=r"\d+",
     row=one_of(ROWS),
+    search=one_of(STUDY.searches),
+    draw=r"\d+",
 
 
 @cache
@@ -166,7 +172,7 @@ def imported(file):
 
 
 def code(file, without=frozenset()):
-    """What a script reaches through its imports: editing any of it reruns its rule.
+    """A script and what it reaches through its imports: editing any of it reruns its rule.
 
     without  modules that are passed over, with what only they reach
     """
@@ -175,7 +181,7 @@ def code(file, without=frozenset()):
         new = {*imported(files.pop())} - found - without
         found |= new
         files += [each for each in new if each.endswith(".py")]
-    return sorted(found)
+    return [file, *sorted(found - {file})]  # the script first: job.py runs its `main`
 
 
 def code_of_datasets(file, names):
@@ -265,6 +271,17 @@ def searched_assignment(wildcards):
     return {"search": home(f"searches/{wildcards.dataset}/{wildcards.seed}/{searched}.json")}
 
 
+def scoring_call(wildcards):
+    """What the scores of a search come from."""
+    plan = STUDY.searches[wildcards.search]
+    return {
+        "name": plan.search,
+        "candidates": STUDY.candidates_of(wildcards.search),
+        "draw": int(wildcards.draw),
+        "settings": plan.settings,
+    }
+
+
 def search_call(wildcards):
     """What the search of a row is called with."""
     row = ROWS[wildcards.row]
@@ -278,15 +295,24 @@ def search_call(wildcards):
     }
 
 
+def scores(wildcards):
+    """The scores that the search of a row chooses by, where one run of it serves all budgets."""
+    row = ROWS[wildcards.row]
+    if SEARCHES[STUDY.searches[row.method].search].needs_budget:
+        return {}
+    found = f"scores/{wildcards.dataset}/{wildcards.seed}/{row.method}-{row.draw}.npz"
+    return {"scores": RESULTS / found}
+
+
 def distillation_of(wildcards):
     """How a row learns from the float network, if it does."""
     plan = STUDY.distillation
     return plan.model_dump(exclude={"rows"}) if ROWS[wildcards.row].distilled else None
 
 
-def configurations(wildcards):
-    """Row -> fingerprint of the settings that made its network."""
-    return {name: STUDY.fingerprint(wildcards.dataset, row) for name, row in ROWS.items()}
+def configuration(wildcards):
+    """The fingerprint of the settings that made a network."""
+    return STUDY.fingerprint(wildcards.dataset, ROWS[wildcards.row])
 
 
 def rule_edges(wildcards, input):
@@ -298,6 +324,34 @@ def rule_edges(wildcards, input):
     return sorted({(maker.rule.name, job.rule.name) for job, makers in jobs for maker in makers})
 
 
+def start_job_server():
+    """Have the jobs of this machine start in a moment, without imports of their own.
+
+    For a few jobs the server's start does not pay.
+    """
+    if len([*workflow.dag.needrun_jobs()]) < 10:
+        return
+    folder = tempfile.TemporaryDirectory(prefix="hetspike-")
+    atexit.register(folder.cleanup)
+    address = f"{folder.name}/jobs"
+    networks = [plan.network.model_dump() for plan in STUDY.datasets.values()]
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            listener.bind(address)
+        except (
+            OSError
+        ):  # the path is too long, or no place for a socket: each job imports for itself
+            return
+        listener.listen()
+        server = [sys.executable, PROJECT / "workflow/scripts/job_server.py"]
+        subprocess.Popen(  # it ends when its standard input does, with this process
+            [*server, str(listener.fileno()), json.dumps(networks)],
+            stdin=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+        )
+    os.environ["HETSPIKE_JOB_SERVER"] = address
+
+
 def show_estimate():
     """What the jobs that a dry run has listed take on this machine: no others, so not what is done."""
     from hetspike.study.estimate import Job, estimate
@@ -306,7 +360,7 @@ def show_estimate():
     if dag is None or any(dag.needrun_jobs()):  # it ended early
         return
     listed = [
-        Job(job.rule.name, *map(job.wildcards_dict.get, ["dataset", "row"], ["", ""]))
+        Job(job.rule.name, *map(job.wildcards_dict.get, ["dataset", "row", "search"], [""] * 3))
         for job in dag.needrun_jobs(exclude_finished=False)
     ]
     workers = workflow.resource_settings.cores or 1

@@ -69,7 +69,7 @@ rule events:
         source=source,
         made_by=made_by("events"),  # other kernels make all anew, and all starts here
     script:
-        "../scripts/make_events.py"
+        "../scripts/job.py"
 
 
 rule frames:
@@ -90,4 +90,4 @@ rule frames:
         framing=framing,
         made_by=made_by("frames"),
     script:
-        "../scripts/make_frames.py"
+        "../scripts/job.py"

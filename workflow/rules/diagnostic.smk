@@ -20,7 +20,7 @@ rule watch_test:
         recipe=float_recipe,
         augmentation=augmentation,
     script:
-        "../scripts/watch_test.py"
+        "../scripts/job.py"
 
 
 rule best_epoch:
@@ -35,4 +35,4 @@ rule best_epoch:
     conda:
         "../../environment.yml"
     script:
-        "../scripts/compare_epochs.py"
+        "../scripts/job.py"

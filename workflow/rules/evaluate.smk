@@ -3,24 +3,22 @@
 
 rule pack:
     input:
-        code=code("workflow/scripts/pack_networks.py"),
+        code=code("workflow/scripts/pack_network.py"),
         validation=kept("frames/{dataset}/validation.zip"),
-        networks=kept_of_rows(f"{NETWORK}/{{row}}.safetensors"),
-        selected=kept_of_rows(f"{NETWORK}/selected/{{row}}.safetensors"),
-        histories=kept_of_rows(f"{NETWORK}/{{row}}.csv"),
+        network=kept(f"{NETWORK}/{{row}}.safetensors"),
+        selected=kept(f"{NETWORK}/selected/{{row}}.safetensors"),
+        history=kept(f"{NETWORK}/{{row}}.csv"),
     output:
-        networks=[RESULTS / f"packed/{{dataset}}/{{seed}}/{row}.safetensors" for row in ROWS],
-        selected=[
-            RESULTS / f"packed/{{dataset}}/{{seed}}/selected/{row}.safetensors" for row in ROWS
-        ],
+        network=RESULTS / "packed/{dataset}/{seed}/{row}.safetensors",
+        selected=RESULTS / "packed/{dataset}/{seed}/selected/{row}.safetensors",
     log:
-        RESULTS / "logs/pack/{dataset}-{seed}.log",
+        RESULTS / "logs/pack/{dataset}-{seed}-{row}.log",
     conda:
         "../../environment.yml"
     params:
-        configurations=configurations,
+        configuration=configuration,
     script:
-        "../scripts/pack_networks.py"
+        "../scripts/job.py"
 
 
 rule evaluate:
@@ -28,18 +26,31 @@ rule evaluate:
         code=code("workflow/scripts/evaluate_test.py"),
         test=kept("frames/{dataset}/test.zip"),
         events=kept("events/{dataset}/test.npz"),
-        linear=kept("linear/{dataset}.npz"),
-        networks=rules.pack.output.networks,
+        network=rules.pack.output.network,
         selected=rules.pack.output.selected,
     output:
-        predictions=RESULTS / "evaluation/{dataset}/{seed}/predictions.csv",
-        layers=RESULTS / "evaluation/{dataset}/{seed}/layers.csv",
-        networks=RESULTS / "evaluation/{dataset}/{seed}/networks.csv",
+        predictions=RESULTS / "evaluation/{dataset}/{seed}/{row}/predictions.csv",
+        layers=RESULTS / "evaluation/{dataset}/{seed}/{row}/layers.csv",
+        networks=RESULTS / "evaluation/{dataset}/{seed}/{row}/networks.csv",
     log:
-        RESULTS / "logs/evaluate/{dataset}-{seed}.log",
+        RESULTS / "logs/evaluate/{dataset}-{seed}-{row}.log",
     conda:
         "../../environment.yml"
-    params:
-        cells=list(ROWS),
     script:
-        "../scripts/evaluate_test.py"
+        "../scripts/job.py"
+
+
+rule evaluate_linear:
+    input:
+        code=code("workflow/scripts/evaluate_linear.py"),
+        test=kept("frames/{dataset}/test.zip"),
+        events=kept("events/{dataset}/test.npz"),
+        linear=kept("linear/{dataset}.npz"),
+    output:
+        predictions=RESULTS / "evaluation/{dataset}/linear.csv",
+    log:
+        RESULTS / "logs/evaluate_linear/{dataset}.log",
+    conda:
+        "../../environment.yml"
+    script:
+        "../scripts/job.py"

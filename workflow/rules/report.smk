@@ -1,8 +1,8 @@
 # From predictions and counts to what people read: tables, verdicts, figures, all on one page.
 
 STAGES = [  # whose times are reported
-    *("events", "frames", "linear", "train_float", "search", "quantize", "pack", "evaluate"),
-    *("tables", "figures"),
+    *("events", "frames", "linear", "train_float", "scores", "search", "quantize", "pack"),
+    *("evaluate", "tables", "figures"),
 ]
 
 
@@ -11,13 +11,20 @@ localrules:
     report,
 
 
+def evaluated(table):
+    """What every network's evaluation says in a table."""
+    files = rules.evaluate.output[table]
+    return expand(files, dataset=DATASETS, seed=STUDY.seeds, row=ROWS)
+
+
 rule tables:
     input:
         code=code("workflow/scripts/write_tables.py"),
         claims="config/claims.yaml",
-        predictions=expand(rules.evaluate.output.predictions, dataset=DATASETS, seed=STUDY.seeds),
-        layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
-        networks=expand(rules.evaluate.output.networks, dataset=DATASETS, seed=STUDY.seeds),
+        linear=expand(rules.evaluate_linear.output.predictions, dataset=DATASETS),
+        predictions=evaluated("predictions"),
+        layers=evaluated("layers"),
+        networks=evaluated("networks"),
         events=homes("frames/{dataset}/events.csv", dataset=DATASETS),
         searches=homes(
             "searches/{dataset}/{seed}/{row}.json",
@@ -49,7 +56,7 @@ rule tables:
         searched=list(product(DATASETS, STUDY.seeds, SEARCHED)),  # as expand orders them
         steps={name: plan.framing.steps for name, plan in STUDY.datasets.items()},
     script:
-        "../scripts/write_tables.py"
+        "../scripts/job.py"
 
 
 rule figures:
@@ -57,7 +64,7 @@ rule figures:
         code=code_of_datasets("workflow/scripts/write_figures.py", DATASETS),
         results=RESULTS / "tables/results.csv",
         energy=RESULTS / "tables/energy.csv",
-        layers=expand(rules.evaluate.output.layers, dataset=DATASETS, seed=STUDY.seeds),
+        layers=evaluated("layers"),
         histories=homes(f"{NETWORK}/{{row}}.csv", dataset=DATASETS, seed=STUDY.seeds, row=ROWS),
         recordings=homes("events/{dataset}/train.npz", dataset=DATASETS),
     output:
@@ -73,7 +80,7 @@ rule figures:
         sources={name: plan.source for name, plan in STUDY.datasets.items()},
         networks=list(product(DATASETS, STUDY.seeds, ROWS)),  # as expand orders them
     script:
-        "../scripts/write_figures.py"
+        "../scripts/job.py"
 
 
 rule report:
@@ -91,8 +98,15 @@ rule report:
         study=STUDY.study,
         edges=rule_edges,
         logs={
-            stage: expand(getattr(rules, stage).log, dataset=DATASETS, seed=STUDY.seeds, row=ROWS)
+            stage: expand(
+                getattr(rules, stage).log,
+                dataset=DATASETS,
+                seed=STUDY.seeds,
+                row=ROWS,
+                search=STUDY.searches,
+                draw=sorted({row.draw for row in STUDY.rows}),
+            )
             for stage in STAGES
         },
     script:
-        "../scripts/write_report.py"
+        "../scripts/job.py"

@@ -80,11 +80,6 @@ def kept(file):
     return lambda wildcards: home(file.format(**wildcards))
 
 
-def kept_of_rows(file):
-    """The same for every row."""
-    return lambda wildcards: [home(file.format(row=row, **wildcards)) for row in ROWS]
-
-
 def homes(file, **values):
     """The same for every value of the wildcards, as `expand` orders them."""
     return [home(each) for each in expand(file, **values)]

@@ -16,7 +16,7 @@ rule linear:
     params:
         made_by=made_by("linear"),
     script:
-        "../scripts/train_linear.py"
+        "../scripts/job.py"
 
 
 rule train_float:
@@ -41,7 +41,7 @@ rule train_float:
         augmentation=augmentation,
         made_by=made_by("networks"),
     script:
-        "../scripts/train_float.py"
+        "../scripts/job.py"
 
 
 rule quantize:
@@ -70,7 +70,7 @@ rule quantize:
         distillation=distillation_of,
         made_by=made_by("networks"),
     script:
-        "../scripts/train_quantized.py"
+        "../scripts/job.py"
 
 
 ruleorder: train_float > quantize

@@ -1,7 +1,7 @@
 """What each way of choosing an epoch would have claimed, as csv and Markdown."""
 
 import pandas as pd
-from jobs import Named, Say, run, write_text
+from jobs import Named, Say, write_text
 from reading import read_table
 
 from hetspike.results.present.accuracy import BEST_EPOCH
@@ -13,7 +13,3 @@ def main(*, input: Named, output: Named, say: Say) -> None:
     write_text(output["csv"], to_csv(table))
     write_text(output["markdown"], to_markdown(BEST_EPOCH.shown(table), BEST_EPOCH.caption(table)))
     say(f"best test epoch over validation's: {table['optimism'].mean():+.1f} points on average")
-
-
-if "snakemake" in globals():
-    run(main, snakemake)

@@ -17,13 +17,18 @@ Say = Callable[[str], None]
 TOOK = "took "  # begins the last line of the log of a job that ended well
 
 
+def described(snakemake: Any) -> str:
+    """A job by its rule and wildcards."""
+    return " ".join([snakemake.rule, *snakemake.wildcards])
+
+
 def run(main: Callable[..., None], snakemake: Any) -> None:
     """Run a script's `main` as a job, with those parts of its rule that it has arguments for.
 
     Its `say` adds a line to the log of the job, which the seconds end; the last one is printed. A
     UserError ends the job with one line on the terminal and in the log, without a traceback.
     """
-    name = " ".join([snakemake.rule, *snakemake.wildcards])
+    name = described(snakemake)
     start = time.monotonic()
     lines: list[str] = []
     with open(snakemake.log[0], "w") as log:

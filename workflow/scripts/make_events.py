@@ -1,7 +1,7 @@
 """Recordings of one dataset, by split, and the list of those that have names."""
 
 import numpy as np
-from jobs import Named, Say, run, write_settings, write_text
+from jobs import Named, Say, write_settings, write_text
 from reading import read_listed
 
 from hetspike.atomic import sealed
@@ -26,7 +26,3 @@ def main(*, input: Named, output: Named, params: Named, wildcards: Named, say: S
         if (missing := recordings[split].missing())
     )
     say(f"{counted} recordings{lacking}")
-
-
-if "snakemake" in globals():
-    run(main, snakemake)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 import pandas as pd
-from jobs import Named, Say, run, write_settings, write_text
+from jobs import Named, Say, write_settings, write_text
 from numpy.typing import NDArray
 from reading import read_text
 from splits import md5_of, read_split
@@ -51,7 +51,3 @@ def main(*, input: Named, output: Named, params: Named, wildcards: Named, say: S
     write_text(output["table"], pd.DataFrame(rows).to_csv(index=False))
     write_settings(output["settings"], params["made_by"])
     say(f"{shape[1]} frames of {shape[-1]}x{shape[-2]} a recording")
-
-
-if "snakemake" in globals():
-    run(main, snakemake)

@@ -1,6 +1,6 @@
 """The float baseline of one dataset and seed, from random weights."""
 
-from jobs import Named, Say, run
+from jobs import Named, Say
 from training import float_network, train_network
 
 
@@ -10,7 +10,3 @@ def main(
     seed = int(wildcards["seed"])
     network, about = float_network(input["train"], params["network"], seed)
     train_network(network, about, input, output, params, seed=seed, gpu=resources["gpu"], say=say)
-
-
-if "snakemake" in globals():
-    run(main, snakemake)

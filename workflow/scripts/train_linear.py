@@ -2,7 +2,7 @@
 
 import numpy as np
 from framed import stored_frames
-from jobs import Named, Say, run, write_settings
+from jobs import Named, Say, write_settings
 
 from hetspike.atomic import sealed
 from hetspike.training.linear import counts, fit_linear, predict_linear
@@ -17,7 +17,3 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
     write_settings(output["settings"], params["made_by"])
     right = predict_linear(weights, biases, validation[0]) == validation[1]
     say(f"validation {100 * right.mean():.1f} %")
-
-
-if "snakemake" in globals():
-    run(main, snakemake)

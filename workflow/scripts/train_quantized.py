@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from framed import read_samples
-from jobs import Named, Say, run
+from jobs import Named, Say
 from reading import network_of, read_json
 from training import train_network
 
@@ -31,7 +31,3 @@ def main(
     if how := params["distillation"]:
         learning |= {"teacher": network, "distillation": Distillation(**how)}
     train_network(quantize(network, assignment), about, input, output, params, **learning)
-
-
-if "snakemake" in globals():
-    run(main, snakemake)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 from framed import read_samples
-from jobs import Named, Say, run, write_text
+from jobs import Named, Say, write_text
 from reading import read_table
 from training import float_network, learn
 
@@ -27,7 +27,3 @@ def main(
     table = epochs.assign(test_accuracy=seen, **wildcards)
     write_text(output["epochs"], table.to_csv(index=False))
     say(f"{len(table)} epochs, {'the same' if same else 'NOT the same bits'} as in the study")
-
-
-if "snakemake" in globals():
-    run(main, snakemake)

@@ -4,7 +4,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
-from jobs import Named, Say, run
+from jobs import Named, Say
 from reading import read_table
 from splits import read_split
 
@@ -62,7 +62,3 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
             with sealed(path) as part:
                 part.write_bytes(rendered(figure, path.suffix[1:]))
     say(f"{len(files)} figures")
-
-
-if "snakemake" in globals():
-    run(main, snakemake)

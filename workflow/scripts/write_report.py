@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from jobs import Named, Say, run, seconds_of, write_text
+from jobs import Named, Say, seconds_of, write_text
 from reading import read_json
 
 from hetspike.atomic import intact
@@ -58,7 +58,3 @@ def main(*, input: Named, output: Named, params: Named, config: Named, say: Say)
     )
     write_text(output["page"], page(content))
     say(f"{len(content.tables)} tables, {len(content.figures)} figures")
-
-
-if "snakemake" in globals():
-    run(main, snakemake)

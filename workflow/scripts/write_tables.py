@@ -4,7 +4,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
-from jobs import Named, Say, run, write_json, write_text
+from jobs import Named, Say, write_json, write_text
 from machine import machine_class
 from reading import read_json, read_table
 
@@ -20,9 +20,9 @@ from hetspike.results.tables import describe_datasets, metrics, results_table
 
 def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
     claims = parse_claims(read(input["claims"]), input["claims"])
-    predictions, layers, networks, events = (
+    linear, predictions, layers, networks, events = (
         pd.concat(map(read_table, input[name]), ignore_index=True)
-        for name in ("predictions", "layers", "networks", "events")
+        for name in ("linear", "predictions", "layers", "networks", "events")
     )
     cells = pd.DataFrame(params["cells"]).rename(columns={"name": "cell"})
     recordings = events.pivot(index="dataset", columns="split", values="recordings")
@@ -44,6 +44,7 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
     described = describe_datasets(events, params["steps"], paper)
     verdicts = claims_table(claims, results)
     measured = Measured(
+        linear=linear,
         predictions=predictions,
         layers=layers,
         networks=networks,
@@ -79,7 +80,3 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
     write_json(output["metrics"], metrics(named(results)))
     write_json(output["machine"], machine_class(params["kernels"]))
     say(", ".join(f"{n} {verdict}" for verdict, n in verdicts["verdict"].value_counts().items()))
-
-
-if "snakemake" in globals():
-    run(main, snakemake)

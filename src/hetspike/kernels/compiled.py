@@ -29,6 +29,11 @@ def _digest() -> str:
 FOLDER = Path(numba.config.CACHE_DIR or HERE / "__pycache__") / f"kernels-{_digest()}"
 
 
+def is_compiled() -> bool:
+    """Return whether machine code of these kernels is kept here."""
+    return any(FOLDER.rglob("*.nbc"))
+
+
 def compiled(function: Kernel) -> Kernel:
     """Compile a function of arrays and numbers on its first call, with the GIL released.
 

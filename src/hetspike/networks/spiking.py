@@ -48,6 +48,8 @@ def _onlooker(network: nn.Module, frames: Tensor) -> str | None:
         return "autocast"
     if torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
         return "a mode of PyTorch sees every operation"
+    if torch._C._autograd._top_saved_tensors_default_hooks(True):
+        return "a hook on what the backward pass needs"
     kinds = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
     if any(getattr(hooks, f"_global{kind}") for kind in kinds):
         return "a hook on all modules"

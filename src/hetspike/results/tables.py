@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from hetspike.names import FLOAT, FLOAT_TUNED, LINEAR
+from hetspike.names import FLOAT, FLOAT_TUNED
 from hetspike.results.cost_tables import INT8_RATIOS, RATIOS
 from hetspike.results.statistics import accuracies
 from hetspike.training.history import selected
@@ -153,17 +153,23 @@ def metrics(results: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
     return nested
 
 
-def dataset_table(datasets: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+def dataset_table(
+    datasets: pd.DataFrame, predictions: pd.DataFrame, linear: pd.DataFrame
+) -> pd.DataFrame:
     """`datasets` with the test accuracy of the linear classifier and of the float transformer.
 
     Adds linear_accuracy, float_accuracy (means over seeds), float_accuracy_sd and n (seeds).
     """
-    right = predictions.assign(right=100.0 * (predictions["label"] == predictions["prediction"]))
-    by_seed = right.groupby(["cell", "dataset", "seed"])["right"].mean()
-    linear, spiking = (by_seed.loc[cell].groupby("dataset") for cell in (LINEAR, FLOAT))
+
+    def accuracies(predictions: pd.DataFrame, *keys: str) -> pd.Series:
+        right = 100.0 * (predictions["label"] == predictions["prediction"])
+        return right.groupby([predictions[key] for key in keys]).mean()
+
+    by_seed = accuracies(predictions[predictions["cell"] == FLOAT], "dataset", "seed")
+    spiking = by_seed.groupby("dataset")
     scores = pd.DataFrame(
         {
-            "linear_accuracy": linear.mean(),
+            "linear_accuracy": accuracies(linear, "dataset"),
             "float_accuracy": spiking.mean(),
             "float_accuracy_sd": spiking.std(ddof=1),
             "n": spiking.size(),

@@ -59,12 +59,13 @@ def search(
     model: nn.Module,
     train: Samples,
     space: Space,
+    budget: float,
     *,
     settings: DnasSettings,
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
-    """Return a choice for each layer of the space, within its budget.
+    """Return a choice for each layer of the space, within the budget.
 
     `model` is the float model, which does not change. One half of the training recordings trains
     weights, the other half logits. `say` receives one line per epoch.
@@ -119,15 +120,16 @@ def search(
                 weight_optimizer.step()
 
                 expected = shares @ (torch.stack(logits).softmax(1) @ widths)
-                excess = expected + space.fixed_bits / space.total - space.budget
+                excess = expected + space.fixed_bits / space.total - budget
                 loss = loss_of(logit_batch, temperature)
                 logit_optimizer.zero_grad()
                 (loss + multiplier * excess + settings.penalty / 2 * excess**2).backward()
                 logit_optimizer.step()
                 check_numbers(numbers)
         multiplier += settings.penalty * excess.item()
-        say(f"epoch {epoch + 1}: loss {loss.item():.3f}, {space.budget + excess.item():.2f} bits")
-    return space.best(torch.stack(logits).detach().cpu().double().log_softmax(1).numpy())
+        say(f"epoch {epoch + 1}: loss {loss.item():.3f}, {budget + excess.item():.2f} bits")
+    scores = torch.stack(logits).detach().cpu().double().log_softmax(1)
+    return space.best(scores.numpy(), budget)
 
 
 def turn_sizes(recordings: int, size: int) -> list[int]:

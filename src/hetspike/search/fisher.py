@@ -12,17 +12,18 @@ gradient is projected on the errors of all candidates, so the cost is that of th
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from hetspike.data.samples import Samples
-from hetspike.quantization.quantizer import Choice
 from hetspike.search.sensitivity import candidate_errors, layer_gradients
 from hetspike.search.space import Space
 from hetspike.settings import SensitivitySettings
 
 
-def search(
+def scores(
     model: nn.Module,
     train: Samples,
     space: Space,
@@ -30,11 +31,11 @@ def search(
     settings: SensitivitySettings,
     seed: int,
     say: Callable[[str], None] = lambda line: None,
-) -> dict[str, Choice]:
-    """Return the assignment of least total increase of the loss within the budget."""
+) -> NDArray[np.float64]:
+    """Return the negative increase of the loss [L, K] for each layer and candidate."""
     errors = candidate_errors(model, space)
     increases = torch.zeros(len(space.weights), len(space.candidates))
     for gradients in layer_gradients(model, train, space, settings, seed):
         projected = [error @ gradient for error, gradient in zip(errors, gradients, strict=True)]
         increases += torch.stack(projected).square()
-    return space.best(-increases.double().numpy())
+    return -increases.double().numpy()

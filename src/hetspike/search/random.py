@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from hetspike.data.samples import Samples
-from hetspike.quantization.quantizer import Choice
 from hetspike.search.space import Space
 from hetspike.settings import SearchSettings
 
 
-def search(
+def scores(
     model: nn.Module,
     train: Samples,
     space: Space,
@@ -19,11 +19,10 @@ def search(
     settings: SearchSettings,
     seed: int,
     say: Callable[[str], None] = lambda line: None,
-) -> dict[str, Choice]:
-    """Return the best assignment for random scores; model and recordings are not used.
+) -> NDArray[np.float64]:
+    """Return random scores [L, K]; model and recordings are not used.
 
     The score of each layer and candidate is independent, so that no layer is favoured. As for every
     search, the integer programme uses up the budget.
     """
-    scores = np.random.default_rng(seed).random((len(space.weights), len(space.candidates)))
-    return space.best(scores)
+    return np.random.default_rng(seed).random((len(space.weights), len(space.candidates)))

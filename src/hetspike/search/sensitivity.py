@@ -14,19 +14,21 @@ vector.
 import copy
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from hetspike.data.samples import Samples
 from hetspike.errors import UserError, during
 from hetspike.inspection.layers import quantizable_layers
-from hetspike.quantization.quantizer import Choice, Quantizer
+from hetspike.quantization.quantizer import Quantizer
 from hetspike.search.space import Space
 from hetspike.settings import SensitivitySettings
 
 
-def search(
+def scores(
     model: nn.Module,
     train: Samples,
     space: Space,
@@ -34,13 +36,13 @@ def search(
     settings: SensitivitySettings,
     seed: int,
     say: Callable[[str], None] = lambda line: None,
-) -> dict[str, Choice]:
-    """Return the assignment of least total increase of the loss within the budget."""
+) -> NDArray[np.float64]:
+    """Return the negative increase of the loss [L, K] for each layer and candidate."""
     squares = torch.stack([errors.square().mean(1) for errors in candidate_errors(model, space)])
     traces = torch.zeros(len(space.weights))
     for gradients in layer_gradients(model, train, space, settings, seed):
         traces += torch.stack([gradient.square().sum() for gradient in gradients])
-    return space.best(-(traces[:, None] * squares).double().numpy())
+    return -(traces[:, None] * squares).double().numpy()
 
 
 def candidate_errors(model: nn.Module, space: Space) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""The space of a search, and the best assignment within its budget by integer programming."""
+"""The space of a search, and the best assignment within a budget by integer programming."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,15 +18,14 @@ USED_UP = 0.05  # effective bits of a budget that may be unused, so that rows ha
 
 @dataclass(frozen=True)
 class Space:
-    """L layers to search, K candidates for each, and a budget of effective bits.
+    """L layers to search, and K candidates for each.
 
     weights     layer -> number of weights, for each searched layer in the order of the network
-    fixed       layers that are quantized but not searched; they use a part of the budget
+    fixed       layers that are quantized but not searched; they use a part of a budget
     """
 
     weights: Mapping[str, int]
     candidates: tuple[Choice, ...]
-    budget: float
     fixed: Mapping[str, Choice]
     fixed_weights: int
     fixed_bits: int  # stored bits of the fixed layers, sum(n b)
@@ -36,20 +35,17 @@ class Space:
         cls,
         model: nn.Module,
         candidates: tuple[Choice, ...],
-        budget: float,
         boundary: Mapping[str, Choice | None],
     ) -> "Space":
         """Make the space of a model; layers in `boundary` are not searched (None: float).
 
-        Raises UserError if there is no layer or candidate to search, if every assignment exceeds
-        the budget, and if the widest assignment is below the budget.
+        Raises UserError if there is no layer or candidate to search.
         """
         sizes = {name: layer.weight.numel() for name, layer in quantizable_layers(model).items()}
         fixed = {name: choice for name, choice in boundary.items() if choice}
         space = cls(
             weights={name: n for name, n in sizes.items() if name not in boundary},
             candidates=candidates,
-            budget=budget,
             fixed=fixed,
             fixed_weights=sum(sizes[name] for name in fixed),
             fixed_bits=sum(sizes[name] * choice.bits for name, choice in fixed.items()),
@@ -58,17 +54,20 @@ class Space:
             raise UserError("no layer is left to search: take another network or `boundary_layers`")
         if not candidates:
             raise UserError("no candidates: name schemes and widths")
-        widths = [choice.bits for choice in candidates]
-        searched = sum(space.weights.values())
+        return space
+
+    def check(self, budget: float) -> None:
+        """Raise UserError if every assignment exceeds a budget, or the widest is below it."""
+        widths = [choice.bits for choice in self.candidates]
+        searched = sum(self.weights.values())
         lowest, highest = (
-            (extreme(widths) * searched + space.fixed_bits) / space.total for extreme in (min, max)
+            (extreme(widths) * searched + self.fixed_bits) / self.total for extreme in (min, max)
         )
         if not lowest <= budget <= highest:
             raise UserError(
                 f"budget {budget:g} is out of reach: the candidates allow {lowest:.4g} to "
                 f"{highest:.4g} effective bits; change `budgets` or `candidates`"
             )
-        return space
 
     @property
     def total(self) -> int:
@@ -80,8 +79,10 @@ class Space:
         searched = sum(n * assignment[name].bits for name, n in self.weights.items())
         return (searched + self.fixed_bits) / self.total
 
-    def best(self, scores: NDArray[np.float64]) -> dict[str, Choice]:
-        """Return the assignment with the highest total of scores [L, K] that uses up the budget.
+    def best(self, scores: NDArray[np.float64], budget: float) -> dict[str, Choice]:
+        """Return the assignment with the highest total of scores [L, K] that uses up a budget.
+
+        budget  effective bits, one that `check` lets pass
 
         It solves an integer programme: maximise sum x_lk scores_lk subject to one candidate per
         layer and budget - USED_UP <= sum n_l b_k x_lk / sum n <= budget. If the sizes of the layers
@@ -101,7 +102,7 @@ class Space:
         widths = [choice.bits for choice in self.candidates]
         stored = np.outer(list(self.weights.values()), widths)  # [L, K] bits
         one_per_layer = LinearConstraint(np.kron(np.eye(len(stored)), np.ones(len(widths))), 1, 1)
-        most = np.floor(self.budget * self.total + 1e-6) - self.fixed_bits
+        most = np.floor(budget * self.total + 1e-6) - self.fixed_bits
         for least in (most - USED_UP * self.total, 0):
             limit = most
             while limit >= least:
@@ -123,4 +124,4 @@ class Space:
                     searched = (self.candidates[k] for k in chosen)
                     return {**self.fixed, **dict(zip(self.weights, searched, strict=True))}
                 limit -= over  # the solver's tolerance allowed some bits too many
-        raise AssertionError("feasible, as checked when the space was made")
+        raise AssertionError("feasible, as `check` tells")

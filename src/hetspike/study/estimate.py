@@ -20,6 +20,7 @@ from hetspike.errors import UserError
 from hetspike.networks import build
 from hetspike.search import SEARCHES
 from hetspike.settings import PASSES_WITH_GRADIENT, NetworkSettings
+from hetspike.study.plans import SearchPlan
 from hetspike.study.study import Study
 
 # passes per test recording: counting operations, running on integers, and the network of the
@@ -48,10 +49,16 @@ class Job(NamedTuple):
     rule: str
     dataset: str
     row: str = ""
+    search: str = ""
 
 
 TRAININGS = ("train_float", "quantize")
-TRAINED = (*TRAININGS, "search", "watch_test")  # rules that use a GPU; all others use the CPU
+TRAINED = (
+    *TRAININGS,
+    "scores",
+    "search",
+    "watch_test",
+)  # rules that use a GPU; all others use the CPU
 TIMED = (*TRAINED, "evaluate", "frames")  # rules that need much time or disk space
 
 
@@ -59,6 +66,10 @@ def passes(study: Study, job: Job, counts: Extent) -> float:
     """Return the passes of a job."""
     recordings = counts.train, counts.validation
     float_training = study.float_training_of(job.dataset)
+
+    def search_passes(plan: SearchPlan) -> int:
+        return SEARCHES[plan.search](**plan.settings).passes(counts.train)
+
     match job.rule:
         case "train_float":
             return float_training.passes(*recordings)
@@ -68,11 +79,13 @@ def passes(study: Study, job: Job, counts: Extent) -> float:
             distilled = next(row.distilled for row in study.rows if row.name == job.row)
             from_teacher = study.qat.epochs * counts.train if distilled else 0
             return study.qat.passes(*recordings) + from_teacher
+        case "scores":
+            return search_passes(study.searches[job.search])
         case "search":
             plan = study.searches[next(row.method for row in study.rows if row.name == job.row)]
-            return SEARCHES[plan.search](**plan.settings).passes(counts.train)
+            return search_passes(plan) if SEARCHES[plan.search].needs_budget else 0
         case "evaluate":
-            return EVALUATION * len(study.rows) * counts.test
+            return EVALUATION * counts.test
     return 0
 
 
@@ -80,26 +93,29 @@ def passes(study: Study, job: Job, counts: Extent) -> float:
 def measured(
     settings: NetworkSettings, steps: int, sensor: tuple[int, int], device: str, batch: int
 ) -> Speed:
-    """Time a training step on recordings of noise: the second of two steps."""
+    """Time a training step on recordings of noise, and weigh what its backward pass needs.
+
+    The memory is that of SpikingJelly's modules, as on a GPU; the kernels need less.
+    """
     width, height = sensor
     network = build(settings, CLASSES).to(device)
     rates = torch.full((steps, batch, 2, height, width), DENSITY)
     frames = torch.poisson(rates).to(device)
     labels = torch.zeros(batch, dtype=torch.long, device=device)
-    kept: dict[int, int] = {}  # address -> bytes of the storages that the backward pass needs
+    kept: dict[int, int] = {}  # address -> bytes of each storage
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        cross_entropy(network(frames), labels)
+    memory = sum(kept.values()) / batch
+    kept.clear()
     for _ in range(2):  # the first step is slower
         start = time.perf_counter()
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            loss = cross_entropy(network(frames), labels)
-        memory = sum(kept.values()) / batch
-        kept.clear()
-        loss.backward()
+        cross_entropy(network(frames), labels).backward()
         if device == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start

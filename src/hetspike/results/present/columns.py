@@ -21,6 +21,7 @@ NETWORK = DATASET | {"Network": "{cell}"}
 class Measured(NamedTuple):
     """All that the tables of a study are made from, as the functions that make them take it."""
 
+    linear: pd.DataFrame  # predictions of the linear classifiers
     predictions: pd.DataFrame
     layers: pd.DataFrame
     networks: pd.DataFrame

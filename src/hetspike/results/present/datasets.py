@@ -18,7 +18,7 @@ def classes_there(row: Row) -> str:
 
 TABLES = {
     "datasets": Table(
-        lambda of: dataset_table(of.described, of.predictions),
+        lambda of: dataset_table(of.described, of.predictions, of.linear),
         DATASET
         | {
             "Protocol of": "{protocol}",
