@@ -315,6 +315,12 @@ def configuration(wildcards):
     return STUDY.fingerprint(wildcards.dataset, ROWS[wildcards.row])
 
 
+def evaluated(table):
+    """What every network's evaluation says in a table."""
+    files = rules.evaluate.output[table]
+    return expand(files, dataset=DATASETS, seed=STUDY.seeds, row=ROWS)
+
+
 def rule_edges(wildcards, input):
     """Which rule takes from which, (maker, taker), in this run.
 
@@ -349,7 +355,7 @@ def start_job_server():
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
         )
-    os.environ["HETSPIKE_JOB_SERVER"] = address
+    os.environ |= {"HETSPIKE_JOB_SERVER": address}
 
 
 def show_estimate():

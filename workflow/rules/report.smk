@@ -11,12 +11,6 @@ localrules:
     report,
 
 
-def evaluated(table):
-    """What every network's evaluation says in a table."""
-    files = rules.evaluate.output[table]
-    return expand(files, dataset=DATASETS, seed=STUDY.seeds, row=ROWS)
-
-
 rule tables:
     input:
         code=code("workflow/scripts/write_tables.py"),
