@@ -78,6 +78,17 @@ def test_a_quantized_network_is_the_same(choice: Choice) -> None:
     agree(quantize(model, single_scheme(model, choice, {})).train(), frames_of())
 
 
+def test_a_network_whose_norms_are_folded_is_the_same() -> None:
+    torch.manual_seed(0)
+    model = Spikformer(5, **SIZES["default"])
+    for module in list(model.modules()):
+        if isinstance(module, Firing):
+            module[1] = nn.Identity()
+            module[0].weight.data.mul_(3)
+            module[0].bias = nn.Parameter(torch.rand(module[0].out_channels) - 0.3)
+    agree(model, frames_of())
+
+
 def test_layers_that_do_not_learn_have_no_gradient() -> None:
     torch.manual_seed(0)
     model = Spikformer(5, **SIZES["default"])

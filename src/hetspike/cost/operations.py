@@ -89,6 +89,7 @@ def predict_and_count(
     """Predict classes [R] and count the operations, in one pass over the samples.
 
     `model` has plain weights, as from `packed.packing.unpack`. `assignment` is how they are stored.
+    Parts of a network that run kernels report what they compute, so they need no slower pass.
     Rows of one kind are in the order of execution. A layer that never ran comes after the others,
     with its stored numbers and no operations, and a warning names it.
 

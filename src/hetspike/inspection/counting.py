@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from hetspike.errors import UserError
+from hetspike.kernels import tallies
+from hetspike.kernels.vectors import LANES
 
 FINEST = 16  # largest number of bits after the binary point of an input
 
@@ -37,6 +39,19 @@ def count(mask: Tensor, weights: int | Tensor) -> int:
 def count_products(left: Tensor, right: Tensor) -> int:
     """Count the pairs of two True values in a product [..., M, K] @ [..., K, N] of masks."""
     return int((left.sum(-2) * right.sum(-1)).sum())
+
+
+def count_bytes(x: Tensor) -> tuple[Tensor, int]:
+    """Count the bytes [B, C, ...] above 0 and those above 1, by position; and find the largest.
+
+    >>> count_bytes(torch.tensor([[[0, 1], [3, 1]]], dtype=torch.uint8))
+    (tensor([[1, 2],
+            [1, 0]]), 3)
+    """
+    rows = x.movedim(1, -1).contiguous()
+    counts = torch.zeros(2, *rows.shape[1:-1], dtype=torch.int64)
+    images = rows.view(len(x), counts[0].numel(), x.shape[1]).numpy()
+    return counts, tallies.count_active(images, counts.view(2, -1).numpy())
 
 
 def weights_per_input(
@@ -95,6 +110,9 @@ class Seen:
 
     def look(self, x: Tensor, outputs: int) -> None:
         """Add values and the number of outputs."""
+        if _are_bytes(x):
+            self.look_at_bytes(x, outputs)
+            return
         nonzero = int(x.count_nonzero())
         others = nonzero - int((x == 1).count_nonzero())
         self.values += x.numel()
@@ -108,6 +126,17 @@ class Seen:
                     self.fraction += 1
         elif nonzero:
             self.largest = max(self.largest, 1.0)
+
+    def look_at_bytes(self, x: Tensor, outputs: int) -> Tensor:
+        """Do the same for bytes; return their counts by position [2, ...], as `count_bytes`."""
+        counts, largest = count_bytes(x)
+        active, others = counts.flatten(1).sum(1).tolist()
+        self.values += x.numel()
+        self.active += active
+        self.not_binary += others
+        self.outputs += outputs
+        self.largest = max(self.largest, float(largest))
+        return counts
 
     @property
     def bits(self) -> int:
@@ -129,10 +158,13 @@ class Weighed(Seen):
 
     def weigh(self, x: Tensor, weights: int | Tensor, outputs: int) -> None:
         """Add inputs, with the number of weights per input as for `count`."""
-        before = self.not_binary
-        self.look(x, outputs)
-        active = count(x != 0, weights)
-        macs = count((x != 0) & (x != 1), weights) if self.not_binary > before else 0
+        if _are_bytes(x):
+            active, macs = (self.look_at_bytes(x, outputs) * weights).flatten(1).sum(1).tolist()
+        else:
+            before = self.not_binary
+            self.look(x, outputs)
+            active = count(x != 0, weights)
+            macs = count((x != 0) & (x != 1), weights) if self.not_binary > before else 0
         self.macs += macs
         self.acs += active - macs
 
@@ -160,10 +192,22 @@ class Multiplied:
             fractions = (x for x in (left, right) if x.is_floating_point())
             self.whole &= not any(bool(x.frac().any()) for x in fractions)
 
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
+        """Add the products (q k^T) v of spikes [B, C, N], bytes; kernels know their width."""
+        lanes = LANES[q.shape[1] // heads]
+        q, k, v = (each.movedim(1, -1).contiguous() for each in (q, k, v))
+        acs, largest = tallies.count_attention(q.numpy(), k.numpy(), v.numpy(), lanes)
+        self.acs += acs
+        self.largest = max(self.largest, largest)
+
     @property
     def bits(self) -> int:
         """Return the width of the largest sum or product, without a sign bit."""
         return _width(self.largest)
+
+
+def _are_bytes(x: Tensor) -> bool:
+    return x.dtype is torch.uint8 and x.device.type == "cpu" and x.dim() > 2
 
 
 def _largest(x: Tensor) -> float:

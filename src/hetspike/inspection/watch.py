@@ -9,8 +9,14 @@ or from nothing). It sorts the operations on activations:
     free        moves, comparisons and additions; scaling by one number, or by one per channel as in
                 batch norm; all operations inside neurons
     uncounted   all others: their cost is not known, so they are listed by name
+
+Kernels compute on arrays, which PyTorch does not see. The parts of networks that run them report
+their products and neurons to `Watch` (`kernels.reports`), and the values that they pass on are
+activations. So whatever else a network does, before, between and behind its parts, is an operation
+of PyTorch and is sorted as in any other network: no network has to state that it consists of parts.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -29,6 +35,7 @@ from hetspike.inspection.counting import (
     count_products,
     weights_per_input,
 )
+from hetspike.kernels.reports import OBSERVER
 
 # the origin of a tensor: ACTIVATION, or the names of the parameters from which it was computed
 ACTIVATION = None
@@ -113,6 +120,7 @@ class Watch(TorchDispatchMode):
                 torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled()
             )
             torch.backends.mha.set_fastpath_enabled(False)
+            stack.callback(OBSERVER.reset, OBSERVER.set(self))
             super().__enter__()
             self._stack = stack.pop_all()
         return self
@@ -129,8 +137,27 @@ class Watch(TorchDispatchMode):
     def _end(self, module: nn.Module, inputs: tuple, output: Any) -> None:
         self._modules.pop()
         if isinstance(module, neuron.BaseNode) and isinstance(output, Tensor):
-            seen = self.neurons.setdefault(self._names[module], Seen())
-            seen.look(output, output.numel())
+            self.see_neurons(module, output)
+
+    # the methods of `kernels.reports.Observer`
+
+    def see_activation(self, values: Tensor) -> None:
+        self._set_origin(values, ACTIVATION)
+
+    def see_layer(self, synapses: nn.Module, weight: Tensor, x: Tensor, spikes: Tensor) -> None:
+        self._modules.append(synapses)
+        x, spikes = x.flatten(0, 1), spikes.flatten(0, 1)
+        stride, padding, dilation = synapses.stride, synapses.padding, synapses.dilation
+        self._convolution(spikes, x, weight, None, stride, padding, dilation, False, (), 1)
+        self._modules.pop()
+
+    def see_attention(self, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
+        products = self.multiplied.setdefault(self._inside(), Multiplied())
+        products.attend(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), heads)
+
+    def see_neurons(self, neurons: nn.Module, spikes: Tensor) -> None:
+        seen = self.neurons.setdefault(self._names[neurons], Seen())
+        seen.look(spikes.flatten(0, 1), spikes.numel())
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -240,7 +267,9 @@ class Watch(TorchDispatchMode):
         row.fan_in = max(row.fan_in, fan_in)
         row.made_from |= origins
         if not origins:
-            row.constants = max(row.constants, weight.numel())
+            sizes = zip(weight.shape, weight.stride(), strict=True)
+            stored = math.prod(size for size, stride in sizes if stride)  # others are expanded
+            row.constants = max(row.constants, stored)
         self._executed += 1
         row.last = self._executed
 

@@ -21,6 +21,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from hetspike.kernels import attention, neurons, pools, products
+from hetspike.kernels.reports import OBSERVER
 from hetspike.kernels.vectors import LANES
 
 Array = NDArray[Any]
@@ -42,6 +43,13 @@ class Spikes:
 
     def __init__(self, values: Tensor, trace: Tensor, *, binary: bool) -> None:
         self.values, self.trace, self.binary = values, trace, binary
+        if observer := OBSERVER.get():
+            observer.see_activation(values)
+
+    @property
+    def channels_first(self) -> Tensor:
+        """The values as a view [T, B, C, ...]."""
+        return self.values.movedim(-1, 2)
 
     def __add__(self, other: Spikes) -> Spikes:
         values = self.values + other.values

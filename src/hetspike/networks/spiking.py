@@ -16,8 +16,10 @@ from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 from torch.nn.utils.parametrize import type_before_parametrizations
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from hetspike.kernels import layers, spikes
+from hetspike.kernels.reports import OBSERVER, unseen
 from hetspike.kernels.spikes import Neuron, Spikes
 from hetspike.kernels.vectors import LANES
 
@@ -29,7 +31,8 @@ def spikes_of(network: nn.Module, frames: Tensor) -> Activity:
     """Reset the network's neurons and return its frames [T, B, C, H, W] as its parts take them.
 
     They stay a tensor where something wants to see what happens between the parts: hooks, modes of
-    PyTorch, gradients of the frames, another device or precision.
+    PyTorch, gradients of the frames, another device or precision. The observer to whom the parts
+    report is none of these.
     """
     functional.reset_net(network)
     if reason := _onlooker(network, frames):
@@ -46,7 +49,9 @@ def _onlooker(network: nn.Module, frames: Tensor) -> str | None:
         return "the frames have a gradient"
     if torch.is_autocast_enabled("cpu"):
         return "autocast"
-    if torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
+    observer = OBSERVER.get()
+    modes = [mode for mode in _get_current_dispatch_mode_stack() if mode is not observer]
+    if modes or torch._C._len_torch_function_stack():
         return "a mode of PyTorch sees every operation"
     if torch._C._autograd._top_saved_tensors_default_hooks(True):
         return "a hook on what the backward pass needs"
@@ -54,26 +59,32 @@ def _onlooker(network: nn.Module, frames: Tensor) -> str | None:
     if any(getattr(hooks, f"_global{kind}") for kind in kinds):
         return "a hook on all modules"
     for name, module in network.named_modules():
-        if module is not network and any(getattr(module, kind) for kind in kinds):
+        of_module = [hook for kind in kinds for hook in getattr(module, kind).values()]
+        others = [hook for hook in of_module if getattr(hook, "__self__", hook) is not observer]
+        if module is not network and others:
             return f"a hook on {name}"
     return None
 
 
 class Firing(nn.Sequential):
-    """A layer without bias, its batch norm and its neurons: spikes in, spikes out."""
+    """A layer, its batch norm or what `packed.folding` leaves of it, and its neurons."""
 
     def forward(self, x: Activity) -> Activity:
         if not isinstance(x, Spikes):
             return super().forward(x)
         synapses, norm, lif = cast(tuple[Any, Any, Any], tuple(self))
-        if reason := _unknown_layer(synapses) or _unknown_norm(norm, x) or _unknown_neuron(lif):
+        reason = _unknown_layer(synapses, norm) or _unknown_norm(norm, x) or _unknown_neuron(lif)
+        if reason:
             return _by_itself(super().forward, reason, x)
-        statistics = layers.Norm(
-            *(norm.running_mean, norm.running_var, norm.num_batches_tracked),
-            *(norm.momentum, norm.eps, norm.training),
-        )
-        weights = synapses.weight, synapses.stride[0], synapses.padding[0]
-        return layers.fire(x, *weights, norm.weight, norm.bias, statistics, _neuron(lif))
+        weight, stride, padding = synapses.weight, synapses.stride[0], synapses.padding[0]
+        with unseen() as observer:
+            gamma, beta, statistics = _norm(norm, synapses)
+            behind = gamma, beta, statistics, _neuron(lif)
+            fired = layers.fire(x, weight, stride, padding, *behind)
+            if observer:
+                observer.see_layer(synapses, weight, x.channels_first, fired.channels_first)
+                observer.see_neurons(lif, fired.channels_first)
+        return fired
 
 
 class MaxPool(layer.MaxPool2d):
@@ -106,9 +117,14 @@ def attend(
         return by_modules(*cast(tuple[Tensor, Tensor, Tensor], (q, k, v)))
     if reason := _unknown_neuron(lif):
         return _by_itself(by_modules, reason, q, k, v)
-    if q.values.shape[-1] // heads not in LANES:
-        return _by_itself(by_modules, "the width of its heads", q, k, v)
-    return spikes.attend(q, k, v, heads, scale, _neuron(lif))
+    if q.values.shape[-1] // heads not in LANES or not (q.binary and k.binary and v.binary):
+        return _by_itself(by_modules, "sums, or the width of heads", q, k, v)
+    with unseen() as observer:
+        fired = spikes.attend(q, k, v, heads, scale, _neuron(lif))
+        if observer:
+            observer.see_attention(q.channels_first, k.channels_first, v.channels_first, heads)
+            observer.see_neurons(lif, fired.channels_first)
+    return fired
 
 
 def tokens(x: Activity) -> Activity:
@@ -129,8 +145,8 @@ def _by_itself(
     return spikes.entered(forward(*(each.tensor() for each in given)), like)
 
 
-def _unknown_layer(synapses: Any) -> str | None:
-    """Name what the kernels do not know of a layer."""
+def _unknown_layer(synapses: Any, norm: Any) -> str | None:
+    """Name what the kernels do not know of a layer; it has a bias where its norm is folded."""
     kind = type_before_parametrizations(synapses)
     if kind is layer.Conv1d:
         plain = synapses.kernel_size == (1,) and synapses.stride == (1,) and not synapses.padding[0]
@@ -142,14 +158,20 @@ def _unknown_layer(synapses: Any) -> str | None:
         plain
         and {*synapses.dilation, synapses.groups} == {1}
         and synapses.padding_mode == "zeros"
-        and synapses.bias is None
+        and (synapses.bias is not None) == _is_folded(norm)
         and synapses.step_mode == "m"
         and synapses.out_channels % min(LANES) == 0
     )
     return None if known else f"{synapses}"
 
 
+def _is_folded(norm: Any) -> bool:
+    return type(norm) is nn.Identity
+
+
 def _unknown_norm(norm: Any, x: Spikes) -> str | None:
+    if _is_folded(norm):
+        return None
     kind = type_before_parametrizations(norm)
     known = (
         kind in (layer.BatchNorm1d, layer.BatchNorm2d)
@@ -176,6 +198,17 @@ def _unknown_neuron(lif: Any) -> str | None:
         and lif.surrogate_function.spiking
     )
     return None if known else f"{lif}"
+
+
+def _norm(norm: Any, synapses: Any) -> tuple[Tensor, Tensor, layers.Norm]:
+    """Return gain, shift and statistics. Where the norm is folded, the shift is the bias."""
+    if _is_folded(norm):
+        zeros, ones = torch.zeros(synapses.out_channels), torch.ones(synapses.out_channels)
+        still = layers.Norm(zeros, ones, zeros, momentum=0.0, epsilon=0.0, learns=False)
+        return ones, synapses.bias, still
+    statistics = norm.running_mean, norm.running_var, norm.num_batches_tracked
+    how = norm.momentum, norm.eps, norm.training
+    return norm.weight, norm.bias, layers.Norm(*statistics, *how)
 
 
 def _neuron(lif: Any) -> Neuron:
