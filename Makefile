@@ -75,7 +75,7 @@ $(READY): $(BIN)/uv pyproject.toml requirements.lock
 	$(UV_PIP) install --quiet --python $(BIN)/python $(FIND_LINKS) $(TORCH) --constraints requirements.lock
 	$(UV_PIP) install --quiet --python $(BIN)/python --no-deps --requirements requirements.lock
 	$(UV_PIP) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	TORCH_LOGS=-torch._library.triton $(BIN)/python -m hetspike.training.warm config/smoke.yaml config/stand-ins.yaml
+	TORCH_LOGS=-torch._library.triton $(BIN)/python -m hetspike.study.warm config/smoke.yaml config/stand-ins.yaml
 	touch $@
 
 $(BIN)/uv:

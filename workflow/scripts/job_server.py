@@ -35,7 +35,7 @@ def prepare(networks: list[dict[str, Any]]) -> None:
     for module in ("snakemake.script", *SCRIPTS):
         import_module(module)
     from hetspike.networks import network_settings
-    from hetspike.training.warm import warm_up
+    from hetspike.study.warm import warm_up
 
     warm_up(map(network_settings, networks))
 

@@ -1,7 +1,7 @@
-"""A step of training, which loads all that a training needs: `python -m hetspike.training.warm`.
+"""A step of training and an evaluation, which load what jobs need: `python -m hetspike.study.warm`.
 
 A network's kernels are compiled where they never were, and loaded else. Command-line arguments are
-the configurations of studies, whose networks take the step.
+the configurations of studies, whose networks are tried.
 """
 
 import sys
@@ -9,28 +9,37 @@ from collections.abc import Iterable
 
 import torch
 
+from hetspike.cost.operations import predict_and_count
+from hetspike.data.samples import Samples
 from hetspike.documents import read_mapping
 from hetspike.kernels.compiled import is_compiled
 from hetspike.networks import build, network_settings
+from hetspike.packed.engine import Engine, runs_on_integers
+from hetspike.packed.packing import load_packed, pack
 from hetspike.quantization.quantizer import Choice, quantize, single_scheme
 from hetspike.settings import NetworkSettings
 
 FRAMES = (2, 8, 2, 32, 32)  # [T, B, C, H, W]
+CLASSES = 10
 
 
 def warm_up(networks: Iterable[NetworkSettings]) -> None:
-    """Take a step with each network in float and at 4 bits, and a pass without gradients."""
+    """Train each network a step, in float and at 4 bits, and evaluate it packed."""
     if not is_compiled():
         print("compiling the kernels, once: some 30 s", flush=True)
-    frames = torch.randint(3, FRAMES).float()
+    frames = torch.randint(3, FRAMES)
+    samples = Samples(frames.transpose(0, 1).byte(), torch.zeros(FRAMES[1], dtype=torch.long))
     for settings in networks:
-        network = build(settings, classes=10)
+        network = build(settings, CLASSES)
         for model in (network, quantize(network, single_scheme(network, Choice("uniform", 4), {}))):
             optimizer = torch.optim.AdamW(model.parameters(), fused=True)  # imports for seconds
-            model.train()(frames).sum().backward()
+            model.train()(frames.float()).sum().backward()
             optimizer.step()
-            with torch.no_grad():
-                model.eval()(frames)
+        content = pack(model.eval(), frames.float(), network=settings.model_dump(), classes=CLASSES)
+        model, packed = load_packed(content)
+        predict_and_count(model, samples, packed.assignment)
+        if runs_on_integers(packed):
+            Engine(packed).run(samples.frames)
 
 
 def main(*configurations: str) -> None:
