@@ -10,7 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spikingjelly.activation_based import neuron
+from spikingjelly.activation_based.layer import Conv1d, Conv2d
 from torch import Tensor, nn
+from torch.nn.functional import conv1d, conv2d
 
 from hetspike.cost.energy import PRODUCTS, SYNAPSES, operations_of
 from hetspike.cost.operations import predict_and_count
@@ -19,6 +21,7 @@ from hetspike.errors import UserError
 from hetspike.inspection.counting import count
 from hetspike.inspection.inference import logits_of
 from hetspike.inspection.layers import quantizable_layers
+from hetspike.kernels.integers import fire
 from hetspike.networks import build, network_settings
 from hetspike.networks.spikformer import Spikformer
 from hetspike.packed.engine import (
@@ -161,13 +164,64 @@ def test_wide_sums_are_exact(choice):
     layer.scale.fill_(1), layer.negative[:3].fill_(False)
     integers, _ = SCHEMES[choice.scheme].levels(choice.bits).integers
     x = torch.randint(200, 256, (3, 400))
-    found = IntegerLayer(layer, nn.Linear(400, 6)).accumulate(x)
+    found = IntegerLayer(layer, nn.Linear(400, 6)).accumulate(x, int(x.max()))
     for b, c in product(range(3), range(6)):
         signs = [-1 if each else 1 for each in layer.negative[c].tolist()]
         levels = [integers[index] for index in layer.magnitude[c].tolist()]
         terms = zip(x[b].tolist(), signs, levels, strict=True)
         assert found[b, c].item() == sum(count * sign * level for count, sign, level in terms)
     assert (found.float().long() != found).any()  # single precision would not have done
+
+
+@settings(max_examples=60)
+@given(
+    choice=st.sampled_from([Choice(*each) for each in [*CHOICES, ("uniform", 4), ("pot", 6)]]),
+    module=st.sampled_from(
+        [
+            Conv2d(5, 8, 3, padding=1, step_mode="m"),
+            Conv2d(5, 32, 3, stride=2, padding=1, step_mode="m"),
+            Conv2d(5, 64, 3, padding=1, step_mode="m"),
+            Conv1d(5, 24, 1, step_mode="m"),
+        ]
+    ),
+    largest=st.sampled_from([1, 3, 255, 70_000]),
+    size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    seed=st.integers(0, 2**32),
+)
+def test_sums_of_kernels_are_those_of_dense_integers(choice, module, largest, size, seed):
+    torch.manual_seed(seed)
+    packed = layer_of(choice, tuple(module.weight.shape))
+    packed.scale.fill_(0.5)
+    integers = IntegerLayer(packed, module)
+    size = size if isinstance(module, nn.Conv2d) else size[:1]
+    x = torch.randint(largest + 1, (2, 3, 5, *size)) * (torch.rand(2, 3, 5, *size) < 0.5)
+    x = x.byte() if largest < 256 else x
+    dense = conv2d if isinstance(module, nn.Conv2d) else conv1d
+    how = integers.levels, None, module.stride, module.padding
+    expected = dense(x.flatten(0, 1).double(), *how).unflatten(0, (2, 3))
+    found = integers.accumulate(x, largest)
+    assert torch.equal(found.movedim(-1, 2).double(), expected)
+
+
+@settings(max_examples=60)
+@given(
+    fraction=st.integers(0, 24),
+    bits=st.integers(1, 34),
+    whole=st.sampled_from([torch.int64, torch.float32, torch.float64]),
+    seed=st.integers(0, 2**32),
+)
+def test_neurons_do_what_shifts_and_comparisons_of_tensors_do(fraction, bits, whole, seed):
+    torch.manual_seed(seed)
+    sums = torch.randint(-(2**bits), 2**bits, (5, 3, 4)).to(whole)
+    fractions = torch.randint(fraction + 1, (4,))
+    shifts, thresholds = torch.randint(-(2**bits), 2**bits, (2, 4)) << fractions
+    fired = torch.empty(sums.shape, dtype=torch.uint8)
+    fire(*(each.numpy() for each in (sums, fractions, shifts, thresholds, fired)))
+    potential = torch.zeros(3, 4, dtype=torch.int64)
+    for acc, spikes in zip(sums.long(), fired, strict=True):
+        potential += ((acc << fractions) + shifts - potential) >> 1
+        assert torch.equal(spikes.bool(), potential >= thresholds)
+        potential[potential >= thresholds] = 0
 
 
 def test_sums_take_single_precision_up_to_its_last_gapless_integer():

@@ -129,7 +129,7 @@ def test_convolutions_are_pytorchs(size, inputs, channels, kernel, stride, paddi
     x = random_spikes(2, 1, *size, inputs, seed=seed) * 2 + random_spikes(2, 1, *size, inputs)
     torch.manual_seed(seed)
     weight = torch.randn(channels, inputs, kernel, kernel)
-    synapses = layers._Synapses(Spikes(x, trace_of(x.shape), binary=False), weight, stride, padding)
+    synapses = layers.Synapses(Spikes(x, trace_of(x.shape), binary=False), weight, stride, padding)
     images = x.flatten(0, 1).permute(0, 3, 1, 2).float().requires_grad_()
     free = weight.clone().requires_grad_()
     wanted = functional.conv2d(images, free, stride=stride, padding=padding)

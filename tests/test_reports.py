@@ -196,6 +196,9 @@ def test_modes_and_hooks_of_others_still_see_modules() -> None:
 def test_bytes_are_counted_as_other_numbers_are(shape, most, seed) -> None:
     torch.manual_seed(seed)
     x = torch.randint(most + 1, shape).to(torch.uint8)
+    by_bytes, by_floats = Weighed(), Weighed()
+    by_bytes.weigh(x[..., 0, 0], 3, 7), by_floats.weigh(x[..., 0, 0].float(), 3, 7)
+    assert by_bytes == by_floats
     for weights in (3, torch.randint(9, shape[2:])):
         by_bytes, by_floats = Weighed(), Weighed()
         for each, values in ((by_bytes, x), (by_floats, x.float())):

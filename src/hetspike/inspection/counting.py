@@ -130,7 +130,7 @@ class Seen:
     def look_at_bytes(self, x: Tensor, outputs: int) -> Tensor:
         """Do the same for bytes; return their counts by position [2, ...], as `count_bytes`."""
         counts, largest = count_bytes(x)
-        active, others = counts.flatten(1).sum(1).tolist()
+        active, others = counts.view(2, -1).sum(1).tolist()
         self.values += x.numel()
         self.active += active
         self.not_binary += others
@@ -159,7 +159,7 @@ class Weighed(Seen):
     def weigh(self, x: Tensor, weights: int | Tensor, outputs: int) -> None:
         """Add inputs, with the number of weights per input as for `count`."""
         if _are_bytes(x):
-            active, macs = (self.look_at_bytes(x, outputs) * weights).flatten(1).sum(1).tolist()
+            active, macs = (self.look_at_bytes(x, outputs) * weights).view(2, -1).sum(1).tolist()
         else:
             before = self.not_binary
             self.look(x, outputs)
@@ -207,7 +207,7 @@ class Multiplied:
 
 
 def _are_bytes(x: Tensor) -> bool:
-    return x.dtype is torch.uint8 and x.device.type == "cpu" and x.dim() > 2
+    return x.dtype is torch.uint8 and x.device.type == "cpu" and x.dim() > 1
 
 
 def _largest(x: Tensor) -> float:

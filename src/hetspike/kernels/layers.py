@@ -51,12 +51,12 @@ def fire(
 
     weight  [N, K, 1] for tokens, [N, K, kernel, kernel] for images
     """
-    synapses = _Synapses(x, weight.detach(), stride, padding)
+    synapses = Synapses(x, weight.detach(), stride, padding)
     trace, values = _Fire.apply(x.trace, weight, gamma, beta, synapses, norm, neuron)
     return Spikes(values, trace, binary=True)
 
 
-class _Synapses:
+class Synapses:
     """The product of weights and spikes, and its two gradients."""
 
     def __init__(self, x: Spikes, weight: Tensor, stride: int, padding: int) -> None:
@@ -146,7 +146,7 @@ class _Fire(Function):
         weight: Tensor,
         gamma: Tensor,
         beta: Tensor,
-        synapses: _Synapses,
+        synapses: Synapses,
         norm: Norm,
         neuron: Neuron,
     ) -> tuple[Tensor, Tensor]:

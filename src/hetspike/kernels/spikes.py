@@ -88,10 +88,10 @@ def as_images(values: Tensor) -> Array:
     return values.numpy().reshape(-1, *pixels, values.shape[-1])
 
 
-def given(frames: Tensor) -> Spikes:
-    """Return frames [T, B, C, H, W] as a network's first layer takes them."""
+def given(frames: Tensor, *, binary: bool = False) -> Spikes:
+    """Return frames [T, B, C, ...], or spikes without gradients, as a layer takes them."""
     values = frames.movedim(2, -1).contiguous()
-    return Spikes(values, trace_of(values.shape), binary=False)
+    return Spikes(values, trace_of(values.shape), binary=binary)
 
 
 def entered(x: Tensor, like: Spikes | None = None) -> Spikes:

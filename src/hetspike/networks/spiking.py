@@ -73,8 +73,8 @@ class Firing(nn.Sequential):
         if not isinstance(x, Spikes):
             return super().forward(x)
         synapses, norm, lif = cast(tuple[Any, Any, Any], tuple(self))
-        reason = _unknown_layer(synapses, norm) or _unknown_norm(norm, x) or _unknown_neuron(lif)
-        if reason:
+        reason = unknown_layer(synapses, biased=_is_folded(norm))
+        if reason := reason or _unknown_norm(norm, x) or _unknown_neuron(lif):
             return _by_itself(super().forward, reason, x)
         weight, stride, padding = synapses.weight, synapses.stride[0], synapses.padding[0]
         with unseen() as observer:
@@ -145,7 +145,7 @@ def _by_itself(
     return spikes.entered(forward(*(each.tensor() for each in given)), like)
 
 
-def _unknown_layer(synapses: Any, norm: Any) -> str | None:
+def unknown_layer(synapses: Any, *, biased: bool) -> str | None:
     """Name what the kernels do not know of a layer; it has a bias where its norm is folded."""
     kind = type_before_parametrizations(synapses)
     if kind is layer.Conv1d:
@@ -158,7 +158,7 @@ def _unknown_layer(synapses: Any, norm: Any) -> str | None:
         plain
         and {*synapses.dilation, synapses.groups} == {1}
         and synapses.padding_mode == "zeros"
-        and (synapses.bias is not None) == _is_folded(norm)
+        and (synapses.bias is not None) == biased
         and synapses.step_mode == "m"
         and synapses.out_channels % min(LANES) == 0
     )

@@ -19,13 +19,14 @@ them. The logits are the accumulators of the classifier, times a float scale per
 
 Sums are computed by floating-point units, which are exact for integers up to 2^24 (float32) or
 2^53 (float64). A layer uses the faster type that is exact for its largest sum, and a sum that is
-too large for both is refused.
+too large for both is refused. In float32 the kernels of `kernels.products` add the levels of the
+inputs that are not 0. Spikes and their sums are bytes; in memory, their channels are last.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from spikingjelly.activation_based import neuron
@@ -35,9 +36,13 @@ from torch.nn.functional import conv1d, conv2d, linear
 from hetspike.data.frames import LARGEST_COUNT
 from hetspike.data.samples import StoredFrames, at_once
 from hetspike.errors import UserError
-from hetspike.inspection.counting import count, weights_per_input
-from hetspike.inspection.layers import Synapses, quantizable_layers
+from hetspike.inspection.counting import count, count_bytes, weights_per_input
+from hetspike.inspection.layers import quantizable_layers
+from hetspike.kernels.integers import fire
+from hetspike.kernels.layers import Synapses
+from hetspike.kernels.spikes import given
 from hetspike.networks import load
+from hetspike.networks.spiking import unknown_layer
 from hetspike.packed.folding import BatchNorm
 from hetspike.packed.packing import Packed, PackedLayer, network_of
 from hetspike.quantization.levels import SCHEMES
@@ -92,7 +97,7 @@ def fixed_point(gain: Tensor, bias: Tensor, threshold: float, largest: float) ->
 class IntegerLayer:
     """One layer: its levels as integers, and the gain and bias of its accumulators."""
 
-    def __init__(self, layer: PackedLayer, module: Synapses) -> None:
+    def __init__(self, layer: PackedLayer, module: nn.Conv1d | nn.Conv2d | nn.Linear) -> None:
         magnitudes, unit = SCHEMES[layer.choice.scheme].levels(layer.choice.bits).integers
         gain, self.bias = layer.scale.double() * unit, layer.bias.double()
         # where the gain is 0, or far smaller than the bias, the weights have no effect
@@ -106,11 +111,10 @@ class IntegerLayer:
         self.heaviest = int(self.levels.abs().flatten(1).sum(1).max())
         self.exact(LARGEST_COUNT)
 
-    def fixed(self, threshold: float, x: Tensor) -> Fixed:
-        """Compute shift and threshold [C, 1, ...] of the neurons, for inputs [T, B, C_in, ...]."""
-        gain, bias = (each.view(-1, *(1,) * (x.dim() - 3)) for each in (self.gain, self.bias))
-        largest = max(LARGEST_COUNT, int(x.max()))  # the same for all frames of uint8
-        return fixed_point(gain, bias, threshold, self.heaviest * largest)
+    def fixed(self, threshold: float, largest: int) -> Fixed:
+        """Compute shift and threshold [C] of the neurons, for inputs up to `largest`."""
+        largest = max(LARGEST_COUNT, largest)  # the same for all frames of uint8
+        return fixed_point(self.gain, self.bias, threshold, self.heaviest * largest)
 
     def exact(self, largest: int) -> torch.dtype:
         """Return a type that is exact for sums of inputs up to `largest`, or raise UserError."""
@@ -123,17 +127,17 @@ class IntegerLayer:
             f"{self.choice.scheme} fewer than {self.choice.bits} bits"
         )
 
-    def accumulate(self, x: Tensor) -> Tensor:
-        """Compute sums of levels [B, C, ...] for inputs [B, C_in, ...]; both are int64."""
-        dtype = self.exact(int(x.max()))
-        levels, x = self.levels.to(dtype), x.to(dtype)
-        match self.module:
-            case nn.Linear():
-                return linear(x, levels).long()
-            case nn.Conv2d(stride=stride, padding=padding):
-                return conv2d(x, levels, None, stride, padding).long()
-            case nn.Conv1d(stride=stride, padding=padding):
-                return conv1d(x, levels, None, stride, padding).long()
+    def accumulate(self, x: Tensor, largest: int) -> Tensor:
+        """Compute sums of levels [T, B, ..., C] for inputs [T, B, C_in, ...] up to `largest`."""
+        dtype = self.exact(largest)
+        levels, module = self.levels.to(dtype), self.module
+        if isinstance(module, nn.Linear):
+            return linear(x.to(dtype), levels)
+        if dtype is torch.float32 and not unknown_layer(module, biased=True):
+            return Synapses(given(x), levels, module.stride[0], int(module.padding[0])).product()
+        convolve: Any = conv2d if isinstance(module, nn.Conv2d) else conv1d
+        sums = convolve(x.flatten(0, 1).to(dtype), levels, None, module.stride, module.padding)
+        return sums.movedim(1, -1).contiguous().unflatten(0, x.shape[:2])
 
     def weights_per_input(self, inputs: Sequence[int], outputs: Sequence[int]) -> int | Tensor:
         """Return the number of weights per input, for axes of one input and output [C, ...]."""
@@ -204,59 +208,60 @@ class Engine:
         size = at_once(frames, BATCH)
         batches = (frames[start : start + size] for start in range(0, len(frames), size))
         classes = torch.cat(
-            [self.logits(batch.transpose(0, 1).long()).argmax(1) for batch in batches]
+            [self.logits(_integers(batch).transpose(0, 1)).argmax(1) for batch in batches]
         )
         return classes, [self._count(module, len(frames)) for module in self.tallies]
 
     def logits(self, x: Tensor) -> Tensor:
-        """Event counts [T, B, C, H, W], int64 -> logits [B, classes], float64."""
+        """Event counts [T, B, C, H, W], integers -> logits [B, classes], float64."""
         return self.integer_logits(self.model, self, x)
 
     def classify(self, head: nn.Module, x: Tensor) -> Tensor:
         """Spikes or their sums [T, B, C, N] -> logits [B, classes] of their mean over T and N."""
         layer, steps, tokens = self.layers[head], len(x), x.shape[3]
         # the sum over tokens replaces their mean, so the value of a spike at all tokens is N
-        sums = self._accumulate(head, x.sum(3), spike=tokens).sum(0)  # [B, classes]
+        sums = self._accumulate(head, x.sum(3), spike=tokens).long().sum(0)  # [B, classes]
         return sums * layer.gain / (steps * tokens) + layer.bias
 
     def _accumulate(self, module: nn.Module, x: Tensor, *, spike: int = 1) -> Tensor:
-        """Accumulate and count: [T, B, C_in, ...] -> [T, B, C, ...].
+        """Accumulate and count: [T, B, C_in, ...] -> [T, B, ..., C].
 
         spike  the input that counts as a spike; other inputs that are not 0 count as MACs
         """
-        layer, tally, steps_and_batch = self.layers[module], self.tallies[module], x.shape[:2]
-        x = x.flatten(0, 1)
-        sums = layer.accumulate(x)
-        weights = layer.weights_per_input(x.shape[1:], sums.shape[1:])
-        active, weighed = x != 0, (x != 0) & (x != spike)
-        macs = count(weighed, weights)
+        layer, tally = self.layers[module], self.tallies[module]
+        sums = layer.accumulate(x, _largest(x))
+        channels_first = sums.shape[-1], *sums.shape[2:-1]
+        weights, x = layer.weights_per_input(x.shape[2:], channels_first), x.flatten(0, 1)
+        if x.dtype is torch.uint8 and spike == 1:
+            active, macs = (count_bytes(x)[0] * weights).view(2, -1).sum(1).tolist()
+        else:
+            active, macs = (count(each, weights) for each in (x != 0, (x != 0) & (x != spike)))
         tally.macs += macs
-        tally.acs += count(active, weights) - macs
-        return sums.unflatten(0, steps_and_batch)
+        tally.acs += active - macs
+        return sums
 
     def spikes(self, stage: nn.Module, x: Tensor) -> Tensor:
         """Run a layer and its neurons; the batch norm between them is folded into both."""
         assert isinstance(stage, nn.Sequential)
         module, _, lif = stage
         assert isinstance(lif, neuron.LIFNode)
-        fixed = self.layers[module].fixed(lif.v_threshold, x)
+        fixed = self.layers[module].fixed(lif.v_threshold, _largest(x))
         return self._fire(self._accumulate(module, x), lif, fixed)
 
     def _fire(self, sums: Tensor, lif: nn.Module, fixed: Fixed) -> Tensor:
-        """Accumulators [T, B, C, ...] -> spikes, 0 or 1."""
+        """Accumulators [T, B, ..., C] -> spikes [T, B, C, ...]: 0 or 1, in bytes."""
         assert isinstance(lif, neuron.LIFNode)
-        potential = torch.zeros_like(sums[0])
-        spikes = torch.empty_like(sums)
-        for step, acc in enumerate(sums):
-            potential += (acc << fixed.fraction).add_(fixed.shift).sub_(potential) >> 1
-            fired = potential >= fixed.threshold
-            potential.masked_fill_(fired, 0)
-            spikes[step] = fired
-        return spikes
+        spikes = torch.empty(sums.shape, dtype=torch.uint8)
+        fraction, shift, threshold = (
+            each.expand(sums.shape[2:]).flatten().numpy() for each in fixed
+        )
+        fire(sums.flatten(2).numpy(), fraction, shift, threshold, spikes.flatten(2).numpy())
+        return spikes.movedim(-1, 2)
 
     def pool(self, pool: nn.Module, x: Tensor) -> Tensor:
         """Run a max-pool on spikes or their sums."""
-        return pool(x.float()).long()
+        binary = x.dtype is torch.uint8 and _largest(x) <= 1
+        return pool(given(x, binary=binary)).channels_first
 
     def attend(
         self,
@@ -272,7 +277,7 @@ class Engine:
         """
         q, k, v = (each.float() for each in spikes)
         scores = q.transpose(-2, -1) @ k  # [T, B, h, N, N]: number of channels where both spike
-        sums = (v @ scores.transpose(-2, -1)).flatten(2, 3).long()
+        sums = (v @ scores.transpose(-2, -1)).flatten(2, 3).movedim(2, -1).contiguous()
         # a spike of v is added for each score of its token that is not 0
         added = (v.sum(-2) * (scores != 0).sum(-2)).sum(dtype=torch.float64)
         self.tallies[attention].acs += int(scores.sum(dtype=torch.float64) + added)
@@ -288,3 +293,13 @@ class Engine:
             return Count(f"{name}: attention", 0.0, 0.0, acs)
         scheme, bits = self.layers[module].choice
         return Count(name, *SCHEMES[scheme].arithmetic(bits, macs=macs, acs=acs))
+
+
+def _integers(frames: Tensor) -> Tensor:
+    """Return frames of whole numbers as bytes, or as int64 where they may not fit."""
+    return frames if frames.dtype is torch.uint8 else frames.long()
+
+
+def _largest(x: Tensor) -> int:
+    """Return the largest value [T, B, C, ...]."""
+    return int(x.movedim(2, -1).max())  # bytes are found faster in the order of memory
