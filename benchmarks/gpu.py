@@ -47,7 +47,7 @@ STUDY = Path(__file__).parents[1] / "config/orbit-cifar10.yaml"
 DATASET = "sim-orbit-cifar10"
 # how SpikingJelly is told which of its neurons to use on a GPU; it reads this when it is imported
 NEURONS = "SJ_LIF_CUDA_IMPLEMENTATION"
-PER_CORE = 40  # images of a class, which a core simulates in two minutes
+PER_CORE = 30  # images of a class: 300 recordings, which a core simulates in about two minutes
 POOLS = (True, True, True, False)
 TINY = SpikformerSettings(
     architecture="spikformer", width=32, depth=1, heads=2, mlp_ratio=2, pools=POOLS

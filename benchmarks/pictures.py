@@ -84,7 +84,7 @@ def _logarithmic(axes: Axes, sizes: np.ndarray, values: np.ndarray) -> None:
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_ylim(values.min() / 1.5, values.max() * 1.5)
+    axes.set_ylim(values.min() / 2, 2 * values.max())
     axes.grid(color="#DDDDDD", lw=0.5)
     axes.tick_params(labelsize="small")
     axes.spines[["top", "right"]].set_visible(False)
