@@ -93,7 +93,9 @@ def _steps(steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def _scaling(scaling: pd.DataFrame) -> pd.DataFrame:
-    return scaling.assign(ms=1e3 * scaling["seconds"], mebibytes=scaling["memory"] / 2**20)
+    """Add milliseconds and MiB; less than one of these is lost in that of the libraries."""
+    mebibytes = (scaling["memory"] / 2**20).clip(lower=1)
+    return scaling.assign(ms=1e3 * scaling["seconds"], mebibytes=mebibytes)
 
 
 def _steps_shown(steps: pd.DataFrame) -> pd.DataFrame:

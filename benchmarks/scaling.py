@@ -39,8 +39,9 @@ class Factor(NamedTuple):
 
 FACTORS = [
     Factor("time steps", "frames", [1, 2, 4, 8, 16], 1, 1),
-    # a dense product has W x W weights; what is kept for the way back has W channels
-    Factor("width", "width", [32, 64, 128, 256], 2, 1),
+    # a dense product has W x W weights; what is kept for the way back has W channels. The first
+    # convolution has W / 8, of which the kernels take multiples of 8
+    Factor("width", "width", [64, 128, 192, 256], 2, 1),
     Factor("blocks", "depth", [1, 2, 4, 8], 1, 1),
     # an epoch; the frames are bytes, and few beside what a batch needs
     Factor("recordings", "recordings", [125, 250, 500, 1000], 1, 0),
