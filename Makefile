@@ -9,6 +9,7 @@ READY := .venv/.ready
 UV_PIP := $(BIN)/uv pip
 # pip reads PIP_FIND_LINKS by itself, uv does not
 FIND_LINKS := $(addprefix --find-links ,$(PIP_FIND_LINKS))
+PEERS := brevitas==0.13.4 dependencies==2.0.1 unfoldnd==0.2.3
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",$$/\1/p' pyproject.toml)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -52,8 +53,10 @@ mutants: $(READY)
 	$(BIN)/mutmut results
 	$(BIN)/mutmut results --all true | sed -E 's/^ *([a-z.]+)\.x.*: /\1 /' | sort | uniq -c
 
-bench: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/search_cost.py config/stand-ins.yaml config/search.yaml
+# docs/PERFORMANCE.md, on a quiet machine: a quarter of an hour on two cores. The peers that it compares
+# with have an environment of their own.
+bench: .bench/.ready
+	OMP_NUM_THREADS=1 .bench/bin/python benchmarks/performance.py docs
 
 # README.md, docs/ and the docstrings as pages to search, which open from the disk: site/index.html.
 docs: $(READY)
@@ -69,13 +72,23 @@ publish: smoke
 setup: $(READY)
 
 # torch first and alone: its build suits the machine and brings what that build needs. Then
-# everything else exactly as locked, without asking for SpikingJelly's torchvision and torchaudio. Last,
-# the kernels are compiled.
+# everything else exactly as locked, without asking for SpikingJelly's torchvision and torchaudio.
+define install
+	$(UV_PIP) install --quiet --python $(1)/bin/python $(FIND_LINKS) $(TORCH) --constraints requirements.lock
+	$(UV_PIP) install --quiet --python $(1)/bin/python --no-deps --requirements requirements.lock
+	$(UV_PIP) install --quiet --python $(1)/bin/python --no-deps --no-build-isolation --editable .
+endef
+
+# Last, the kernels are compiled.
 $(READY): $(BIN)/uv pyproject.toml requirements.lock
-	$(UV_PIP) install --quiet --python $(BIN)/python $(FIND_LINKS) $(TORCH) --constraints requirements.lock
-	$(UV_PIP) install --quiet --python $(BIN)/python --no-deps --requirements requirements.lock
-	$(UV_PIP) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	$(call install,.venv)
 	TORCH_LOGS=-torch._library.triton $(BIN)/python -m hetspike.study.warm config/smoke.yaml config/stand-ins.yaml
+	touch $@
+
+.bench/.ready: $(READY)
+	$(BIN)/python -m venv --without-pip .bench
+	$(call install,.bench)
+	$(UV_PIP) install --quiet --python .bench/bin/python --no-deps $(PEERS)
 	touch $@
 
 $(BIN)/uv:
