@@ -233,7 +233,7 @@ def test_a_spikformer_as_a_whole_is_refused_module_by_module():
         to_nir(model, FRAMES)
     message = str(refusal.value)
     for part in (
-        "patch.stages.1 (MaxPool)",
+        "patch.stages.1 (MaxPool2d)",
         "patch (flatten)",
         "blocks.0.attention (matmul)",
         "the network's own forward (mean)",

@@ -18,7 +18,7 @@ from hetspike.inspection.watch import Watch
 from hetspike.kernels.reports import OBSERVER, unseen
 from hetspike.kernels.spikes import Spikes
 from hetspike.networks.spikformer import Spikformer, conv_bn_lif
-from hetspike.networks.spiking import Firing, MaxPool, attend, spikes_of, tokens
+from hetspike.networks.spiking import Firing, MaxPool2d, attend, spikes_of, tokens
 from hetspike.packed.folding import without
 from hetspike.quantization.quantizer import Assignment, Choice, single_scheme
 
@@ -146,7 +146,7 @@ PARTS = {
     "groups": (lambda m, x: m.part(x), {"part": stage(conv(bias=False, groups=4))}),
     "a stride": (lambda m, x: m.part(x), {"part": stage(conv(2, bias=False))}),
     "soft resets": (lambda m, x: m.part(x), {"part": stage(conv(bias=False), v_reset=None)}),
-    "a pool of sums": (lambda m, x: m.part(x + x), {"part": MaxPool()}),
+    "a pool of sums": (lambda m, x: m.part(x + x), {"part": MaxPool2d()}),
     "another layer": (lambda m, x: m.part(plain(x)), {"part": conv()}),
     "a product": (lambda m, x: plain(x) * plain(x + x), {}),
     "a softmax": (lambda m, x: plain(x).softmax(2), {}),

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from hetspike.kernels.spikes import Spikes
 from hetspike.networks.spikformer import Spikformer
-from hetspike.networks.spiking import Firing, MaxPool, attend, spikes_of
+from hetspike.networks.spiking import Firing, MaxPool2d, attend, spikes_of
 from hetspike.quantization.quantizer import Choice, quantize, single_scheme
 
 SIZES = {
@@ -144,7 +144,7 @@ def test_strides_pools_of_sums_and_other_neurons(stride: int) -> None:
                 conv = layer.Conv2d(channels, 16, 3, stride, padding=1, bias=False, step_mode="m")
                 lif = neuron.LIFNode(detach_reset=True, step_mode="m", **options)
                 self.blocks.append(Firing(conv, layer.BatchNorm2d(16, step_mode="m"), lif))
-            self.pool = MaxPool()
+            self.pool = MaxPool2d()
             self.head = nn.Linear(16, 3)
 
         def forward(self, frames: Tensor) -> Tensor:

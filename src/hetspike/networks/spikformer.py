@@ -25,7 +25,7 @@ from hetspike.networks import Architecture
 from hetspike.networks.spiking import (
     Activity,
     Firing,
-    MaxPool,
+    MaxPool2d,
     attend,
     mean_of_tokens,
     spikes_of,
@@ -80,7 +80,7 @@ class PatchSplitting(nn.Module):
         for stage, pool in enumerate(pools):
             stages.append(conv_bn_lif(channels[stage], channels[stage + 1]))
             if pool:  # after the LIF, as in the event-data original
-                stages.append(MaxPool())
+                stages.append(MaxPool2d())
         self.stages = nn.Sequential(*stages)
         self.position = conv_bn_lif(width, width)
 

@@ -87,8 +87,11 @@ class Firing(nn.Sequential):
         return fired
 
 
-class MaxPool(layer.MaxPool2d):
-    """Max-pool of spikes, 3x3 with stride 2 and padding 1."""
+class MaxPool2d(layer.MaxPool2d):
+    """Max-pool of spikes, 3x3 with stride 2 and padding 1.
+
+    Its name is SpikingJelly's, because packed files name the class.
+    """
 
     def __init__(self) -> None:
         super().__init__(3, stride=2, padding=1, step_mode="m")
