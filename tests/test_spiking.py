@@ -9,6 +9,7 @@ from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from hetspike.errors import UserError
 from hetspike.kernels.spikes import Spikes
 from hetspike.networks.spikformer import Spikformer
 from hetspike.networks.spiking import Firing, MaxPool2d, attend, spikes_of
@@ -156,6 +157,20 @@ def test_strides_pools_of_sums_and_other_neurons(stride: int) -> None:
 
     torch.manual_seed(0)
     agree(Net(), frames_of())
+
+
+def test_a_part_that_runs_twice_is_refused() -> None:
+    """SpikingJelly's neurons keep their potential between the two, and kernels do not."""
+    stage = Firing(
+        layer.Conv2d(2, 16, 3, padding=1, bias=False, step_mode="m"),
+        layer.BatchNorm2d(16, step_mode="m"),
+        neuron.LIFNode(detach_reset=True, step_mode="m"),
+    )
+    for _ in range(2):
+        x = spikes_of(stage, frames_of())
+        stage(x)
+    with pytest.raises(UserError, match="neurons run twice in one forward: give each place"):
+        stage(x)
 
 
 def test_whoever_looks_on_sees_modules_at_work() -> None:

@@ -18,6 +18,7 @@ from torch.nn.modules import module as hooks
 from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
+from hetspike.errors import UserError
 from hetspike.kernels import layers, spikes
 from hetspike.kernels.reports import OBSERVER, unseen
 from hetspike.kernels.spikes import Neuron, Spikes
@@ -192,6 +193,7 @@ def _unknown_norm(norm: Any, x: Spikes) -> str | None:
 def _unknown_neuron(lif: Any) -> str | None:
     known = (
         type(lif) is neuron.LIFNode
+        and not isinstance(lif.v, Tensor)  # a potential that modules left
         and lif.v_reset == 0
         and lif.decay_input
         and lif.detach_reset
@@ -215,4 +217,11 @@ def _norm(norm: Any, synapses: Any) -> tuple[Tensor, Tensor, layers.Norm]:
 
 
 def _neuron(lif: Any) -> Neuron:
+    """Return the settings of neurons. Their potential is 0 now and not known afterwards.
+
+    Raises UserError for neurons that have run before since `spikes_of` reset them.
+    """
+    if lif.v is None:
+        raise UserError("neurons run twice in one forward: give each place neurons of its own")
+    lif.v = None
     return Neuron(1 / lif.tau, lif.v_threshold, lif.surrogate_function.alpha)
