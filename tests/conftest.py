@@ -125,12 +125,12 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A project whose smoke study ran on two cores."""
+    """A project whose smoke study ran as on eight cores."""
     return once_for_all(
         tmp_path_factory,
         worker_id,
         "smoke",
-        lambda folder: run_smoke(copy_project(ROOT, folder), cores=2),
+        lambda folder: run_smoke(copy_project(ROOT, folder), cores=8),
     )
 
 
