@@ -37,7 +37,7 @@ if workflow.output_settings.dryrun:
 
 
 onstart:
-    start_job_server()
+    hasten_jobs()
 
 
 onsuccess:

@@ -330,13 +330,19 @@ def rule_edges(wildcards, input):
     return sorted({(maker.rule.name, job.rule.name) for job, makers in jobs for maker in makers})
 
 
-def start_job_server():
-    """Have the jobs of this machine start in a moment, without imports of their own.
-
-    For a few jobs the server's start does not pay.
-    """
-    if len([*workflow.dag.needrun_jobs()]) < 10:
+def hasten_jobs():
+    """Have the jobs of this machine start at once, and without imports of their own."""
+    if not workflow.local_exec:
         return
+    # Snakemake looks for jobs once more a second after each look, to keep to its limit of jobs a
+    # second: after a hundred jobs that takes half a core. Here the cores are the limit.
+    workflow.scheduler.job_rate_limiter = None
+    if len([*workflow.dag.needrun_jobs()]) >= 10:  # for fewer the server's start does not pay
+        start_job_server()
+
+
+def start_job_server():
+    """Start the server that jobs are forked from (see job_server.py); it ends with this process."""
     folder = tempfile.TemporaryDirectory(prefix="hetspike-")
     atexit.register(folder.cleanup)
     address = f"{folder.name}/jobs"
