@@ -350,9 +350,7 @@ def start_job_server():
     with socket.socket(socket.AF_UNIX) as listener:
         try:
             listener.bind(address)
-        except (
-            OSError
-        ):  # the path is too long, or no place for a socket: each job imports for itself
+        except OSError:  # no place for a socket, as in a path that is too long
             return
         listener.listen()
         server = [sys.executable, PROJECT / "workflow/scripts/job_server.py"]
