@@ -72,6 +72,21 @@ def test_a_network_is_the_same_by_kernels_and_by_modules(size: str, mode: str) -
     agree(model, frames)
 
 
+def test_a_trained_network_is_the_same() -> None:
+    torch.manual_seed(0)
+    model = Spikformer(3, **SIZES["default"])
+    frames, labels = frames_of(batch=12), torch.arange(12) % 3
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(20):
+        loss = cross_entropy(model(frames), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.1, "it has learned them"
+    agree(model, frames)
+    agree(model.eval(), frames)
+
+
 @pytest.mark.parametrize("choice", [Choice("pot", 3), Choice("uniform", 8), Choice("uniform", 2)])
 def test_a_quantized_network_is_the_same(choice: Choice) -> None:
     torch.manual_seed(0)
