@@ -17,7 +17,7 @@ from hetspike.data.frames import event_counts
 from hetspike.data.samples import Samples
 from hetspike.networks import build
 from hetspike.quantization.quantizer import boundary_choices, choices, quantize
-from hetspike.search import SEARCHES, load
+from hetspike.search import SEARCHES, search
 from hetspike.search.space import Space
 from hetspike.settings import Recipe
 from hetspike.study.study import Study
@@ -99,9 +99,11 @@ def epochs(
     example, _ = train.batch(torch.arange(1))
     boundary = boundary_choices(model, study.boundary_layers, example)
     budget = plan_of_search.budgets[0]
-    space = Space.of(model, choices(study.candidates_of(SEARCH)), budget, boundary)
+    space = Space.of(model, choices(study.candidates_of(SEARCH)), boundary)
     settings = SEARCHES[plan_of_search.search](**plan_of_search.settings)
-    assignment = load(plan_of_search.search)(model, train, space, settings=settings, seed=0)
+    assignment = search(
+        plan_of_search.search, model, train, space, budget, settings=settings, seed=0
+    )
     say(f"{SEARCH}-{budget} has its assignment")
     quantized = quantize(model, assignment)
     learn(quantized, _shortened(study.qat, left() / (SLOWER * epoch)), f"{SEARCH}-{budget}")

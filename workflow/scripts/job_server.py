@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -37,7 +38,7 @@ def prepare(networks: list[dict[str, Any]]) -> None:
     from hetspike.networks import network_settings
     from hetspike.study.warm import warm_up
 
-    warm_up(map(network_settings, networks))
+    warm_up(map(network_settings, networks), partial(print, flush=True))
 
 
 def serve(listener: socket.socket, started: float) -> None:

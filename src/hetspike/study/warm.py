@@ -5,7 +5,8 @@ the configurations of studies, whose networks are tried.
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 
@@ -23,10 +24,10 @@ FRAMES = (2, 8, 2, 32, 32)  # [T, B, C, H, W]
 CLASSES = 10
 
 
-def warm_up(networks: Iterable[NetworkSettings]) -> None:
+def warm_up(networks: Iterable[NetworkSettings], say: Callable[[str], None]) -> None:
     """Train each network a step, in float and at 4 bits, and evaluate it packed."""
     if not is_compiled():
-        print("compiling the kernels, once: some 30 s", flush=True)
+        say("compiling the kernels, once: some 30 s")
     frames = torch.randint(3, FRAMES)
     samples = Samples(frames.transpose(0, 1).byte(), torch.zeros(FRAMES[1], dtype=torch.long))
     for settings in networks:
@@ -45,7 +46,7 @@ def warm_up(networks: Iterable[NetworkSettings]) -> None:
 def main(*configurations: str) -> None:
     torch.set_num_threads(1)
     plans = [plan for each in configurations for plan in read_mapping(each)["datasets"].values()]
-    warm_up(network_settings(plan["network"]) for plan in plans)
+    warm_up((network_settings(plan["network"]) for plan in plans), partial(print, flush=True))
 
 
 if __name__ == "__main__":
