@@ -240,7 +240,7 @@ def test_a_training_depends_on_no_more_code_than_it_runs(summary):
     assert [path for path in modules if path.stem in later] == []
     assert [path for path in modules if path.parent.name in ("events", "figures", "search")] == []
     assert {path.stem for path in modules if "scripts" in path.parts} == {
-        *("framed", "jobs", "reading", "train_float", "training")
+        *("framed", "jobs", "train_float", "training")
     }
 
 

@@ -271,28 +271,26 @@ def searched_assignment(wildcards):
     return {"search": home(f"searches/{wildcards.dataset}/{wildcards.seed}/{searched}.json")}
 
 
-def scoring_call(wildcards):
-    """What the scores of a search come from."""
-    plan = STUDY.searches[wildcards.search]
+def scoring_of(search, draw):
+    """What the scores of a draw of a search come from."""
+    plan = STUDY.searches[search]
     return {
         "name": plan.search,
-        "candidates": STUDY.candidates_of(wildcards.search),
-        "draw": int(wildcards.draw),
+        "candidates": STUDY.candidates_of(search),
+        "draw": draw,
         "settings": plan.settings,
     }
+
+
+def scoring_call(wildcards):
+    """The same for a job."""
+    return scoring_of(wildcards.search, int(wildcards.draw))
 
 
 def search_call(wildcards):
     """What the search of a row is called with."""
     row = ROWS[wildcards.row]
-    plan = STUDY.searches[row.method]
-    return {
-        "name": plan.search,
-        "candidates": STUDY.candidates_of(row.method),
-        "budget": row.setting,
-        "draw": row.draw,
-        "settings": plan.settings,
-    }
+    return scoring_of(row.method, row.draw) | {"budget": row.setting}
 
 
 def scores(wildcards):

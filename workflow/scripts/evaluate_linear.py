@@ -1,8 +1,9 @@
 """The linear classifier on the test recordings."""
 
-from framed import read_samples, test_recordings
+from framed import read_samples
 from jobs import Named, Say, write_text
 from reading import read_arrays
+from tested import test_recordings
 
 from hetspike.training.linear import counts, predict_linear
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from framed import read_samples, test_recordings
+from framed import read_samples
 from jobs import Named, Say, write_text
 from reading import network_of
+from tested import test_recordings
 
 from hetspike.cost.operations import predict_and_count
 from hetspike.inspection.inference import logits_of

@@ -2,10 +2,7 @@
 
 from functools import cache
 
-import numpy as np
-import pandas as pd
 import torch
-from reading import read_arrays
 
 from hetspike.atomic import check
 from hetspike.data.samples import Samples, StoredFrames
@@ -32,10 +29,3 @@ def read_samples(path: str, gpu: int = 0) -> Samples:
         )
     frames = stored_frames(path)
     return Samples(frames, frames.labels, "cuda" if gpu else "cpu")
-
-
-def test_recordings(frames: str, events: str) -> pd.DataFrame:
-    """recording, group and label of each test recording."""
-    labels = stored_frames(frames).labels.numpy()
-    groups = read_arrays(events, "groups")["groups"]
-    return pd.DataFrame({"recording": np.arange(len(labels)), "group": groups, "label": labels})
