@@ -220,16 +220,18 @@ class Engine:
         """Spikes or their sums [T, B, C, N] -> logits [B, classes] of their mean over T and N."""
         layer, steps, tokens = self.layers[head], len(x), x.shape[3]
         # the sum over tokens replaces their mean, so the value of a spike at all tokens is N
-        sums = self._accumulate(head, x.sum(3), spike=tokens).long().sum(0)  # [B, classes]
+        spikes = x.sum(3)
+        sums = self._accumulate(head, spikes, _largest(spikes), spike=tokens)
+        sums = sums.long().sum(0)  # [B, classes]
         return sums * layer.gain / (steps * tokens) + layer.bias
 
-    def _accumulate(self, module: nn.Module, x: Tensor, *, spike: int = 1) -> Tensor:
-        """Accumulate and count: [T, B, C_in, ...] -> [T, B, ..., C].
+    def _accumulate(self, module: nn.Module, x: Tensor, largest: int, *, spike: int = 1) -> Tensor:
+        """Accumulate and count: [T, B, C_in, ...] up to `largest` -> [T, B, ..., C].
 
         spike  the input that counts as a spike; other inputs that are not 0 count as MACs
         """
         layer, tally = self.layers[module], self.tallies[module]
-        sums = layer.accumulate(x, _largest(x))
+        sums = layer.accumulate(x, largest)
         channels_first = sums.shape[-1], *sums.shape[2:-1]
         weights, x = layer.weights_per_input(x.shape[2:], channels_first), x.flatten(0, 1)
         if x.dtype is torch.uint8 and spike == 1:
@@ -245,8 +247,9 @@ class Engine:
         assert isinstance(stage, nn.Sequential)
         module, _, lif = stage
         assert isinstance(lif, neuron.LIFNode)
-        fixed = self.layers[module].fixed(lif.v_threshold, _largest(x))
-        return self._fire(self._accumulate(module, x), lif, fixed)
+        largest = _largest(x)
+        fixed = self.layers[module].fixed(lif.v_threshold, largest)
+        return self._fire(self._accumulate(module, x, largest), lif, fixed)
 
     def _fire(self, sums: Tensor, lif: nn.Module, fixed: Fixed) -> Tensor:
         """Accumulators [T, B, ..., C] -> spikes [T, B, C, ...]: 0 or 1, in bytes."""
