@@ -1,6 +1,7 @@
-"""The script for a GPU, at its tiny size on a CPU."""
+"""Benchmarks that do not run with the others, at a tiny size."""
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -8,6 +9,8 @@ import sys
 import tarfile
 
 import numpy as np
+import pytest
+import torch
 from projects import ROOT
 
 
@@ -31,3 +34,18 @@ def test_the_script_for_a_gpu_runs_without_one(tmp_path):
     assert "share of the copy's speed" in run.stdout
     # the time is up before the first epoch: each network is trained for one
     assert re.findall(r"(\S+), epoch 1 of 1: training", run.stdout) == ["float", "fisher-3.14"]
+
+
+@pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),
+    reason="no x86-64 server: that an older one gives the same bits is not checked",
+)
+def test_the_instructions_of_an_older_processor_give_the_same_bits():
+    script = [sys.executable, str(ROOT / "benchmarks/portable.py"), "--recordings=22", "--rounds=1"]
+    run = subprocess.run([*script, "--json"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    fastest, portable, haswell = json.loads(run.stdout)
+    assert portable["instructions"] == "portable" and len(portable["digests"]) == 1
+    assert haswell["instructions"] == "portable, Haswell"
+    assert haswell["digests"] == portable["digests"]
+    assert all(each["seconds"] > 0 for each in (fastest, portable, haswell))

@@ -25,6 +25,7 @@ from hetspike.atomic import ending, intact
 from hetspike.names import FLOAT, labelled, protocol_of, search_of
 from hetspike.results import figures, present
 from hetspike.search import SEARCHES
+from hetspike.study.instructions import PORTABLE
 from hetspike.study.study import parse_study
 
 # One thread a job and parallelism between jobs: results do not depend on --cores.
@@ -92,16 +93,8 @@ try:
 except UserError as error:
     sys.exit(f"hetspike: {error}")
 
-# The same instructions on every x86-64 server. Of MKL's only the compatible ones are alike: it takes
-# no other wish on processors that are not Intel's.
 if STUDY.kernels == "portable":
-    os.environ |= {
-        "ATEN_CPU_CAPABILITY": "avx2",
-        "ONEDNN_MAX_CPU_ISA": "AVX2",
-        "MKL_CBWR": "COMPATIBLE",
-        "OPENBLAS_CORETYPE": "Haswell",
-        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
-    }
+    os.environ |= PORTABLE
 
 DATASETS = list(STUDY.datasets)
 # One job at a time has it, whatever --cores is: see profiles/default. Not asked of torch, whose

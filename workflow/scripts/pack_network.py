@@ -17,10 +17,10 @@ def main(*, input: Named, output: Named, params: Named, wildcards: Named, say: S
     samples = read_samples(input["validation"])
     example = samples.frames[:EXAMPLES].transpose(0, 1).float()
 
-    def pack_epoch(kind: str, epoch: pd.Series) -> None:
+    def packed(kind: str, epoch: pd.Series) -> bytes:
         with network_of(input[kind]):
             model, about = load_trained(Path(input[kind]).read_bytes())
-        packed = pack(
+        return pack(
             model,
             example,
             network=about["network"],
@@ -31,10 +31,12 @@ def main(*, input: Named, output: Named, params: Named, wildcards: Named, say: S
             validation_accuracy=float(epoch["validation_accuracy"]),
             configuration=params["configuration"],
         )
-        with beside(output[kind]) as part:
-            part.write_bytes(packed)
 
     history = read_table(input["history"], Epoch._fields)
-    pack_epoch("network", history.iloc[-1])
-    pack_epoch("selected", selected(history))
+    last, chosen = history.iloc[-1], selected(history)
+    network = packed("network", last)
+    of_selected = network if chosen["epoch"] == last["epoch"] else packed("selected", chosen)
+    for kind, content in {"network": network, "selected": of_selected}.items():
+        with beside(output[kind]) as part:
+            part.write_bytes(content)
     say(f"{Path(output['network']).stat().st_size} bytes")

@@ -11,7 +11,7 @@ event on the boundary between two steps of equal duration belongs to the later s
 """
 
 from collections.abc import Iterator
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,17 +33,28 @@ def event_counts(
     *,
     steps: int,
     slice_by: Literal["count", "time"],
-) -> NDArray[np.int32]:
-    """Count the events [E] of a recording: [T, 2, H, W]; channel 0 is darker, 1 is brighter."""
+    where: str = "the recording",
+    dtype: type[np.integer] = np.int32,
+) -> NDArray[Any]:
+    """Count the events [E] of a recording: [T, 2, H, W]; channel 0 is darker, 1 is brighter.
+
+    Raises UserError, with `where` in the message, for wrong events (see `check_events`), and for a
+    pixel with more events in a step than the dtype can count.
+    """
     assert steps > 0, "at least one step"
     width, height = sensor_size
-    counts = np.zeros((steps, 2, height, width), np.int32)
-    if events.dtype == EVENT:
-        t, p, y, x = (events[name] for name in "tpyx")
-    else:  # of other integers
-        t, p, y, x = (events[name].astype(np.int64) for name in "tpyx")
-    inside = count(t, p, y, x, slice_by == "time", counts)
-    assert inside, "events are those of the sensor"
+    usual = isinstance(events, np.ndarray) and events.dtype == EVENT and events.ndim == 1
+    if not usual:
+        check_events(events, sensor_size, where)
+    t, p, y, x = (events[name] if usual else events[name].astype(np.int64) for name in "tpyx")
+    counts = np.zeros((steps, 2, height, width), dtype)
+    if not count(t, p, y, x, slice_by == "time", LONGEST, counts):
+        check_events(events, sensor_size, where)
+        most = event_counts(events, sensor_size, steps=steps, slice_by=slice_by).max()
+        raise UserError(
+            f"{where}: a pixel fires {most} times in one of {steps} steps, more than the "
+            f"{np.iinfo(dtype).max} that a frame counts: set more `steps`"
+        )
     return counts
 
 
@@ -53,21 +64,19 @@ def frames(
     """Yield the frames [T, 2, H, W] of each recording as bytes, one recording at a time.
 
     All recordings together may be too large for memory. A recording with fewer events than steps
-    has some empty frames. Raises UserError for wrong `steps`, `slice_by` or sensors, for wrong
-    events (see `check_events`), and for a pixel with more events in a step than a byte can count:
-    a smaller count would lose events without a notice.
+    has some empty frames. Raises UserError for wrong `steps`, `slice_by` or sensors, and for what
+    `event_counts` refuses: a smaller count would lose events without a notice.
     """
-    width, height = _checked_size(recordings, steps, slice_by)
+    size = _checked_size(recordings, steps, slice_by)
     for index in range(len(recordings)):
-        events = recordings[index]
-        check_events(events, (width, height), f"recording {index}")
-        counts = event_counts(events, (width, height), steps=steps, slice_by=slice_by)
-        if counts.max() > LARGEST_COUNT:
-            raise UserError(
-                f"recording {index}: a pixel fires {counts.max()} times in one of {steps} steps, "
-                f"more than the {LARGEST_COUNT} that a frame counts: set more `steps`"
-            )
-        yield counts.astype(np.uint8)
+        yield event_counts(
+            recordings[index],
+            size,
+            steps=steps,
+            slice_by=slice_by,
+            where=f"recording {index}",
+            dtype=np.uint8,
+        )
 
 
 def check_events(events: NDArray[np.void], sensor_size: tuple[int, int], where: str) -> None:
