@@ -7,12 +7,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hetspike.cost.energy import ENERGY_VIEWS
 from hetspike.errors import UserError
 from hetspike.names import is_stand_in
 from hetspike.results.claims import (
     BUDGETED,
-    ENERGIES,
     Claim,
     Claims,
     claims_table,
@@ -21,6 +19,7 @@ from hetspike.results.claims import (
     parse_claims,
     verdict,
 )
+from hetspike.results.cost_tables import RATIOS
 from hetspike.results.tables import RESULT_COLUMNS
 from hetspike.search.space import USED_UP
 
@@ -46,13 +45,31 @@ PAPER = {
 }
 
 
+ENERGY = {
+    "id": "C4",
+    "sentence": "Energy falls 8 times",
+    "datasets": ["sim-a", "not-run-yet"],
+    "cell": "dnas-3",
+    "factor": 8.0,
+    "source": "abstract",
+}
+
+
+FACTOR = {"equals": 8.0, "tolerance": 2.0}
+
+
 def claim(**condition) -> Claim:
-    """CLAIM with another condition."""
+    """CLAIM with another condition, and perhaps of another measure."""
     return Claim(**{key: CLAIM[key] for key in CLAIM if key != "at_most"} | condition)
 
 
 def document(**changes) -> dict:
-    return {"paper": [PAPER], "claims": [{**CLAIM, **changes}]}
+    energy = {"energy_tolerance": 0.25, "energy_claims": []}
+    return {"paper": [PAPER], "claims": [{**CLAIM, **changes}], **energy}
+
+
+def energy_document(**changes) -> dict:
+    return document() | {"claims": [], "energy_claims": [{**ENERGY, **changes}]}
 
 
 @pytest.fixture
@@ -96,8 +113,16 @@ def results() -> pd.DataFrame:
         ({"equals": 8.5, "tolerance": 0.25}, (8.5, 8.8), "inconclusive"),
         ({"equals": 8.5, "tolerance": 0.25}, (8.0, 9.0), "inconclusive"),
         ({"equals": 8.5, "tolerance": 0.25}, (8.0, 8.2), "not supported"),
-        ({"equals": 8.5, "tolerance": 0.25}, (58.0, 59.0), "not supported"),  # exceeded
+        ({"equals": 8.5, "tolerance": 0.25}, (58.0, 59.0), "not supported"),
         ({"at_most": 1.0}, None, "not run"),
+        ({**FACTOR, "measure": "energy_ops"}, (6.0, 10.0), "met"),  # the bounds themselves
+        ({**FACTOR, "measure": "energy_ops"}, (5.9, 10.0), "inconclusive"),
+        ({**FACTOR, "measure": "energy_ops"}, (9.0, 10.1), "inconclusive"),
+        ({**FACTOR, "measure": "energy_ops"}, (1.0, 58.0), "inconclusive"),
+        ({**FACTOR, "measure": "energy_ops"}, (10.1, 58.0), "exceeded"),
+        ({**FACTOR, "measure": "energy_ops_int8"}, (1.0, 5.9), "missed"),
+        ({**FACTOR, "measure": "energy_ops_int8"}, None, "not run"),
+        ({**FACTOR, "measure": "compression"}, (6.0, 10.0), "supported"),
     ],
 )
 def test_verdicts_by_hand(condition, interval, expected):
@@ -177,8 +202,10 @@ def test_conditions_in_words():
     assert claim(at_least=8.705).expected == "at least 8.705 pp"
     assert claim(at_least=8.71, tolerance=0.005).expected == "at least 8.705 pp"
     assert claim(at_most=3.67, tolerance=0.005).expected == "at most 3.675 pp"
-    factor = {"equals": 8.72, "tolerance": 0.13, "measure": "energy_ops"}
+    factor = {"equals": 8.72, "tolerance": 0.13, "measure": "compression"}
     assert claim(**factor).expected == "8.72x ± 0.13"
+    energy = {"equals": 8.72, "tolerance": 0.2 * 8.72, "measure": "energy_ops"}
+    assert claim(**energy).expected == "8.72x ± 20 %"
 
 
 def test_a_claim_on_the_references_own_drop_is_refused(results):
@@ -198,7 +225,12 @@ def test_a_claim_on_the_references_own_drop_is_refused(results):
         (document(tolerance=-0.1), "key 'claims.0.tolerance': .*greater than or equal to 0"),
         (document(at_msot=1.0), "unknown key 'claims.0.at_msot'"),
         (document(datasets=[]), "key 'claims.0.datasets': "),
-        ({"paper": [], "claims": [CLAIM, CLAIM]}, "two claims have the id C2"),
+        (document() | {"claims": [CLAIM, CLAIM]}, "two claims have the id C2"),
+        (document(id="C4-ops") | {"energy_claims": [ENERGY]}, "two claims have the id C4-ops"),
+        (document() | {"energy_tolerance": 0}, "key 'energy_tolerance': .*greater than 0"),
+        (document() | {"energy_tolerance": 1}, "key 'energy_tolerance': .*less than 1"),
+        (energy_document(factor=0), "key 'energy_claims.0.factor': .*greater than 0"),
+        (energy_document(measure="energy_ops"), "unknown key 'energy_claims.0.measure'"),
         ({"paper": []}, "claims.yaml: key 'claims' is missing"),
         (None, "claims.yaml: "),
     ],
@@ -223,15 +255,15 @@ def test_paper_table(published):
 
 
 def test_published_claims_can_be_measured(published):
-    for each in published.claims:
+    for each in published.all:
         assert {each.measure, f"{each.measure}_low", f"{each.measure}_high"} <= set(RESULT_COLUMNS)
-    assert {each.id.split("-")[0] for each in published.claims} == {"C2", "C3", "C4", "C5"}
+    assert {each.id.split("-")[0] for each in published.all} == {"C2", "C3", "C4", "C5"}
 
 
 def test_published_claims_cover_paper_and_stand_in_alike(published):
     """Absolute accuracies are claimed on the paper's recordings alone, all else on both."""
     protocols = {frozenset(result.datasets) for result in published.paper}
-    for each in published.claims:
+    for each in published.all:
         stand_ins = [name for name in each.datasets if is_stand_in(name)]
         if each.measure == "accuracy":
             assert not stand_ins
@@ -240,21 +272,21 @@ def test_published_claims_cover_paper_and_stand_in_alike(published):
 
 
 def test_what_follows_from_the_budget_says_so(published):
-    for each in published.claims:
+    for each in published.all:
         says = "(follows from the budget)" in each.sentence
         assert says == (each.measure in BUDGETED), each.id
 
 
 def test_claims_on_memory_name_its_potentials(published):
-    for each in published.claims:
-        says = "(32-bit potentials read and written per pair)" in each.sentence
-        view, _ = ENERGIES.get(each.measure, ("", ""))
+    for each in published.all:
+        says = "(32-bit potentials)" in each.sentence
+        view, _ = RATIOS.get(each.measure, ("", ""))
         assert says == (view in ("memory", "total")), each.id
 
 
 def test_the_tolerance_of_an_accuracy_is_binomial(published):
     reported = {name: result for result in published.paper for name in result.datasets}
-    claimed = [each for each in published.claims if each.measure == "accuracy"]
+    claimed = [each for each in published.all if each.measure == "accuracy"]
     for each in claimed:
         result = reported[each.datasets[0]]
         share = result.accuracy / 100
@@ -269,36 +301,61 @@ def test_the_tolerance_of_an_accuracy_is_binomial(published):
 
 
 def test_a_printed_figure_is_held_to_its_last_digit(published):
-    for each in published.claims:
+    for each in published.all:
         if each.measure == "effective_bits":
             _, decimals = str(each.at_most).split(".")
             assert each.tolerance == pytest.approx(0.5 * 10 ** -len(decimals)), each.id
 
 
-def test_a_factor_is_claimed_from_both_sides_as_far_as_a_budget_is_used(published):
+def test_a_compression_is_claimed_from_both_sides_as_far_as_a_budget_is_used(published):
     """Half a unit of the last digit, and what 0.05 bits less make of it, in hundredths."""
-    factors = [each for each in published.claims if each.equals is not None]
-    assert {each.measure for each in factors} == {"compression", *ENERGIES}
-    for each in factors:
+    compressions = [each for each in published.all if each.measure == "compression"]
+    for each in compressions:
         _, decimals = str(each.equals).split(".")
         unused = 32 / (32 / each.equals - USED_UP)
         exact = 0.5 * 10 ** -len(decimals) + unused - each.equals
         assert exact <= each.tolerance < exact + 0.01, each.id
         assert f"up to {unused:.2f}x where {USED_UP} bits are left unused" in each.why
-    assert {each.equals: each.tolerance for each in factors} == {
-        **{8.71: 0.13, 10.19: 0.17},
-        **{5.69: 0.06, 8.72: 0.13, 10.2: 0.22},
+    assert {each.equals: each.tolerance for each in compressions} == {8.71: 0.13, 10.19: 0.17}
+
+
+def test_an_energy_factor_is_one_claim_under_each_view_and_against_each_reference():
+    claims = parse_claims(energy_document(), "claims.yaml").all
+    assert [each.measure for each in claims] == list(RATIOS)
+    assert {(each.equals, each.tolerance, each.expected) for each in claims} == {
+        (8.0, 2.0, "8x ± 25 %")
     }
+    told = {each.id: each.sentence for each in claims}
+    assert told["C4-bits"] == (
+        "Energy falls 8 times against fp32. View: Weight bits (follows from the budget)."
+    )
+    assert told["C4-memory-int8"] == (
+        "Energy falls 8 times against int8. View: Memory (32-bit potentials)."
+    )
+
+
+def test_published_energy_factors_are_the_papers_and_met_within_a_fifth(published):
+    reported = {name: result for result in published.paper for name in result.datasets}
+    for each in published.energy_claims:
+        for name in each.datasets:
+            assert (each.factor, each.cell) == (reported[name].energy, reported[name].cell)
+    assert published.energy_tolerance == 0.2
+    # what the issue of a one-sided claim was: 58x and 8.74x do not show that 5.69x is right
+    (caltech,) = (each for each in published.all if each.id == "C4-caltech-ops")
+    for factor, expected in ((58, "exceeded"), (8.74, "exceeded"), (1.49, "missed"), (5, "met")):
+        assert verdict(caltech, (factor, factor)) == expected
+    assert caltech.expected == "5.69x ± 20 %"
 
 
 @pytest.mark.parametrize("budget", [3.67, 3.14])
 def test_every_search_that_keeps_its_budget_meets_what_follows_from_it(published, budget):
     """Bits from the budget down to the least that a search leaves of it."""
-    for each in published.claims:
+    for each in published.all:
         if each.measure in BUDGETED and each.cell.endswith(f"{budget}") and each.equals != 5.69:
             for bits in (budget, budget - USED_UP):
                 value = bits if each.measure == "effective_bits" else 32 / bits
-                assert verdict(each, (value, value)) == "supported", each.id
+                expected = "met" if each.measure in RATIOS else "supported"
+                assert verdict(each, (value, value)) == expected, each.id
 
 
 def test_the_papers_own_numbers_would_support_its_claims(published):
@@ -309,48 +366,51 @@ def test_the_papers_own_numbers_would_support_its_claims(published):
         "dnas-3.14": {"drop": 0.99},
     }
     reported = {name: result for result in published.paper for name in result.datasets}
-    for each in published.claims:
+    for each in published.all:
         result = reported[each.datasets[0]]
         figures = {
             **exact[each.cell],
             "accuracy": result.accuracy,
-            **dict.fromkeys(ENERGIES, result.energy),
+            **dict.fromkeys(RATIOS, result.energy),
         }
         value = figures[each.measure]
-        assert verdict(each, (value, value)) == "supported", each.id
+        expected = "met" if each.measure in RATIOS else "supported"
+        assert verdict(each, (value, value)) == expected, each.id
 
 
 def test_claims_on_energy_stand_side_by_side():
-    measures = ("energy_field", "energy_ops", "energy_ops_int8")
-    factor = {**CLAIM, "at_most": None, "equals": 8.0, "tolerance": 0.5}
-    three = [{**factor, "id": measure, "measure": measure} for measure in measures]
-    claims = parse_claims({"paper": [PAPER], "claims": [CLAIM, *three]}, "claims.yaml")
-    columns = [f"{m}{e}" for m in ("drop", *measures) for e in ("", "_low", "_high")]
-    row = [0.4, -0.6, 0.9, 1.0, 0.99, 1.01, 9.0, 7.9, 10.0, 8.0, 7.9, 8.1]
-    results = pd.DataFrame([("sim-a", "dnas-3", *row)], columns=["dataset", "cell", *columns])
-    results = results.assign(accuracy_low=80.0, chance=10.0)
-    table = energy_claims_table(claims, claims_table(claims, results))
-    assert list(table.columns) == ["dataset", "cell", "reference", "expected", "field", "ops"]
-    about = ("dnas-3", "float-tuned", "8x ± 0.5")
+    claims = parse_claims(energy_document(datasets=["sim-a", "n"]), "claims.yaml")
+    row = {"dataset": "sim-a", "cell": "dnas-3", "accuracy_low": 80.0, "chance": 10.0}
+    found = dict.fromkeys(RATIOS, (1.0, 0.99, 1.01))
+    found |= {"energy_ops": (58.0, 57.0, 59.0), "energy_ops_fp16": (9.0, 7.9, 10.1)}
+    found |= {"energy_ops_int8": (8.0, 7.9, 8.1)}
+    for measure, values in found.items():
+        row |= {f"{measure}{end}": v for end, v in zip(("", "_low", "_high"), values, strict=True)}
+    table = energy_claims_table(claims, claims_table(claims, pd.DataFrame([row])))
+    views = ["bits_linear", "field", "ops", "memory", "total"]
+    assert list(table.columns) == ["dataset", "cell", "reference", "expected", *views]
+    missed = "1.00x [0.990, 1.01] missed"
     assert table.values.tolist() == [
         [
-            *("sim-a", *about),
-            *("1.00x [0.990, 1.01] not supported", "9.00x [7.90, 10.0] inconclusive"),
+            *("sim-a", "dnas-3", "fp32", "8x ± 25 %", missed, missed),
+            *("58.0x [57.0, 59.0] exceeded", missed, missed),
         ],
-        ["not-run-yet", *about, "not run", "not run"],
-        ["sim-a", "dnas-3", "int8", "8x ± 0.5", "", "8.00x [7.90, 8.10] supported"],
-        ["not-run-yet", "dnas-3", "int8", "8x ± 0.5", "", "not run"],
+        ["n", "dnas-3", "fp32", "8x ± 25 %", *["not run"] * 5],
+        [
+            *("sim-a", "dnas-3", "fp16", "8x ± 25 %", "", ""),
+            *("9.00x [7.90, 10.1] inconclusive", missed, missed),
+        ],
+        ["n", "dnas-3", "fp16", "8x ± 25 %", "", "", *["not run"] * 3],
+        [
+            *("sim-a", "dnas-3", "int8", "8x ± 25 %", "", ""),
+            *("8.00x [7.90, 8.10] met within 25 %", missed, missed),
+        ],
+        ["n", "dnas-3", "int8", "8x ± 25 %", "", "", *["not run"] * 3],
     ]
-
-
-def test_every_energy_claim_is_judged_under_every_view(published):
-    claims = [each.measure for each in published.claims if each.id.startswith("C4-")]
-    assert sorted(claims) == sorted([*ENERGIES] * 3)
-    assert {view for view, _ in ENERGIES.values()} == {*ENERGY_VIEWS}
 
 
 def test_without_results_nothing_is_claimed(published):
     nothing = pd.DataFrame(columns=list(RESULT_COLUMNS))
     table = claims_table(published, nothing)
     assert set(table["verdict"]) == {"not run"}
-    assert len(table) == sum(len(each.datasets) for each in published.claims)
+    assert len(table) == sum(len(each.datasets) for each in published.all)

@@ -6,14 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hetspike.cost.energy import (
-    ENERGY_VIEWS,
-    NEURONS,
-    PRODUCTS,
-    SYNAPSES,
-    energies,
-    operations_of,
-)
+from hetspike.cost.energy import ENERGY_VIEWS, energies, operations_of
+from hetspike.cost.kinds import NEURONS, PRODUCTS, SYNAPSES
 from hetspike.cost.operations import Operation
 from hetspike.quantization.levels import Arithmetic
 from hetspike.results import cost_tables as costs
@@ -102,24 +96,32 @@ def test_networks_by_hand(everything):
         assert uniform[f"energy_{view}"] > 1
 
 
-def test_savings_against_8_bits_by_hand(everything):
-    """What float-tuned counts, as if its weights had 8 bits, over the network of the same seed."""
+def test_savings_against_narrower_references_by_hand(everything):
+    """What float-tuned counts, in halves or at 8 bits, over the network of the same seed."""
     table = costs.by_network(*everything, reference=REFERENCE)
     for seed in (0, 1):
-        eight = energies(pd.DataFrame(network("uniform", 8, pairs=100 * (seed + 1)))).sum()
-        for view in ("ops", "memory", "total"):
-            for cell in CELLS:
-                saved = table.loc[("d", cell, seed), f"energy_{view}_int8"]
-                own = table.loc[("d", cell, seed), f"{view}_pj"]
-                assert saved == pytest.approx(eight[view] / own)
+        at_32, at_8 = (
+            pd.DataFrame(network(*choice, pairs=100 * (seed + 1)))
+            for choice in (("float", 32), ("uniform", 8))
+        )
+        spent = {
+            "fp16": energies(at_32.assign(bits=[16, 16, 16, 0])).sum(),
+            "int8": energies(at_8).sum(),
+        }
+        for reference, theirs in spent.items():
+            for view in ("ops", "memory", "total"):
+                for cell in CELLS:
+                    saved = table.loc[("d", cell, seed), f"energy_{view}_{reference}"]
+                    own = table.loc[("d", cell, seed), f"{view}_pj"]
+                    assert saved == pytest.approx(theirs[view] / own)
     row = table.loc[("d", "uniform-4", 0)]
-    assert 1 < row["energy_ops_int8"] < row["energy_ops"]
+    assert 1 < row["energy_ops_int8"] < row["energy_ops_fp16"] < row["energy_ops"]
     assert table.loc[("d", REFERENCE, 0), "energy_ops_int8"] < 1  # fp32 takes more than 8 bits
 
 
 def test_the_reference_saves_nothing(everything):
     table = costs.by_network(*everything, reference=REFERENCE)
-    ratios = [*costs.RATIOS, "packed_compression", "compression"]
+    ratios = [*costs.ORDERED, "packed_compression", "compression"]
     assert (table.xs(REFERENCE, level="cell")[ratios] == 1).all(axis=None)
 
 
@@ -170,8 +172,12 @@ def test_energies_are_ratios_and_picojoules(spent):
     uniform = table.set_index("cell").loc["uniform-4"]
     assert uniform["field_pj"] == pytest.approx(4.6 * 400 + 0.9 * 160)  # mean of 110 and 210
     assert uniform["energy_memory_low"] < uniform["energy_memory"] < uniform["energy_memory_high"]
-    assert {*costs.INT8_RATIOS} == {f"energy_{view}_int8" for view in ("ops", "memory", "total")}
-    assert {f"{ratio}{end}" for ratio in costs.INT8_RATIOS for end in costs.ENDS} < {*table}
+    by_width = ("ops", "memory", "total")
+    assert list(costs.RATIOS) == [
+        *(f"energy_{view}" for view in ENERGY_VIEWS),
+        *(f"energy_{view}_{reference}" for reference in ("fp16", "int8") for view in by_width),
+    ]
+    assert {f"{ratio}{end}" for ratio in costs.RATIOS for end in costs.ENDS} < {*table}
 
 
 STUDY_CELLS = pd.DataFrame(
@@ -198,7 +204,7 @@ def test_rivals_have_about_equal_bits():
 def cost_of(**ratios: tuple[float, ...]) -> pd.DataFrame:
     """Ratios of each cell under the five views, on one dataset."""
     index = pd.MultiIndex.from_tuples([("d", cell) for cell in ratios], names=["dataset", "cell"])
-    return pd.DataFrame(list(ratios.values()), index, columns=costs.RATIOS)
+    return pd.DataFrame(list(ratios.values()), index, columns=costs.ORDERED)
 
 
 def test_orders_by_hand():

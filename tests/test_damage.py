@@ -35,7 +35,7 @@ def scripts() -> Iterator[SimpleNamespace]:
     """The modules of workflow/scripts that read."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "workflow/scripts")
-        names = ("reading", "framed", "splits")
+        names = ("reading", "framed", "splits", "spike_counts")
         yield SimpleNamespace(**{name: __import__(name) for name in names})
 
 
@@ -172,6 +172,7 @@ def kinds(scripts: SimpleNamespace) -> dict[str, tuple[str | bytes, Callable[[st
             name: (f"{evaluation}/{name}.csv", read.read_table)
             for name in ("predictions", "layers", "networks")
         },
+        "spikes": (f"{evaluation}/spikes.npz", scripts.spike_counts.read_rates),
         "diagnostic": (
             b"epoch,validation_accuracy,test_accuracy\n1,0.5,0.25\n",
             read.read_table,

@@ -151,7 +151,9 @@ SAME_EVERYWHERE = {
     *("dataset", "split", "cell", "cells", "method", "setting", "seed", "n", "qat_runs"),
     *("protocol", "classes", "sensor", "steps", "train", "validation", "test", "recordings"),
     *("classes_present", "classes_train", "classes_validation", "classes_test"),
+    *("against_seed", "layer", "neurons", "measure"),
     *("groups", "chance", "paper_dataset", "paper_accuracy", "paper_energy"),
+    *("potentials", "width", "weights", "smaller", "leaking"),
 }
 
 

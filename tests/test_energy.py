@@ -1,5 +1,6 @@
 """Every view of energy by hand, its constants and what holds for any network."""
 
+import itertools
 import math
 
 import pandas as pd
@@ -11,25 +12,24 @@ from spikingjelly.activation_based import functional, layer, neuron
 from spikingjelly.activation_based.op_counter.analytical_energy import estimate_lemaire_energy
 from torch import nn
 
-from hetspike.cost import energy
+from hetspike.cost import constants
+from hetspike.cost.constants import CONSTANTS
 from hetspike.cost.energy import (
-    CONSTANTS,
     ENERGY_VIEWS,
-    NEURONS,
-    OTHER,
-    PRODUCTS,
-    SYNAPSES,
-    UNCOUNTED,
-    access,
+    REFERENCES,
     accumulator_bits,
     add,
+    as_fp16,
     as_int8,
+    as_scheme,
     energies,
     memory,
     multiply,
     ops,
     shift,
 )
+from hetspike.cost.kinds import NEURONS, OTHER, PRODUCTS, SYNAPSES, UNCOUNTED
+from hetspike.cost.memory import NAMED, access, accesses
 from hetspike.cost.operations import Operation, predict_and_count
 from hetspike.cost.sizes import compression, effective_bits
 from hetspike.data.samples import Samples
@@ -88,23 +88,30 @@ def row_of(operation: Operation, **changed: object) -> pd.Series:
 def test_constants_are_frozen():
     assert CONSTANTS == {
         "float32": {"multiply": 3.7, "add": 0.9},
+        "float16": {"multiply": 1.1, "add": 0.4},
         "fixed_point": {"add": 0.003125, "multiply": [0.002994791667, 0.001041666667]},
         "memory": {
             "word": 64,
-            "sram": [[0, 0.0], [8192, 10.0], [32768, 20.0], [1048576, 100.0]],
+            "sram": [[8192, 10.0], [32768, 20.0], [1048576, 100.0]],
             "number": 32,
+            "dram": 2600.0,
+            "leakage": 82.0,
+            "time": 1.0,
+            "smaller": {"as_8_KB": [], "to_1_KB": [[1024, 2.61]], "to_0": [[0, 0.0]]},
         },
     }
 
 
 def test_every_constant_names_a_source_that_the_file_states():
-    text = energy.files("hetspike.cost").joinpath("energy.toml").read_text()
+    text = constants.files("hetspike.cost").joinpath("energy.toml").read_text()
     head, *tables = text.split("\n[")
     stated = {line[2:].split(":")[0] for line in head.splitlines() if line.startswith("# ")}
-    sources = {"Horowitz", "QKeras", "Lemaire"}
+    sources = {"Horowitz", "QKeras", "Lemaire", "CACTI", "Ours"}
     assert sources < stated
     lines = [line for table in tables for line in table.splitlines()[1:]]
-    for name in (name for constants in CONSTANTS.values() for name in constants):
+    smaller = CONSTANTS["memory"]["smaller"]
+    every = [*CONSTANTS.values(), smaller]
+    for name in (name for table in every for name in table if name != "smaller"):
         found = [at for at, line in enumerate(lines) if line.startswith(f"{name} =")]
         assert found
         for at in found:  # beside the number, or in the comment above it
@@ -123,6 +130,7 @@ def test_every_constant_names_a_source_that_the_file_states():
         (access, (64, 8 * 1024), 10, 0),
         (access, (64, 32 * 1024), 20, 0),
         (access, (64, 1024 * 1024), 100, 0),
+        (access, (64, 1), 10, 0),
     ],
 )
 def test_fits_meet_what_horowitz_measured(fit, of, measured, off):
@@ -135,7 +143,7 @@ def test_operations_between_the_measured_widths_by_hand():
     assert shift(3, 2) == pytest.approx(0.003125 * 4 * math.log10(4))
     assert shift(1, 2) == pytest.approx(0.003125 * 2 * math.log10(2))
     assert shift(1, 0) == 0  # B = 0: nothing to shift
-    assert access(32, 4096) == 2.5  # half a word, half way to 10 pJ
+    assert access(32, 4096) == access(32, 8192) == 5  # half a word; no memory is smaller
     assert access(64, 20 * 1024) == pytest.approx(15)  # half way from 8 to 32 KB
     assert access(3, 10**9) == pytest.approx(3 / 64 * 100)  # beyond the last point
 
@@ -231,7 +239,7 @@ def test_a_table_without_rows_has_no_energies():
 
 
 def test_weights_that_another_row_stores_are_read_from_a_memory_of_their_size():
-    own, others = row_of(SPIKES), row_of(SPIKES, weights=0, shared=128)
+    own, others = row_of(SPIKES, weights=2**16), row_of(SPIKES, weights=0, shared=2**16)
     assert memory(others) == memory(own) > memory(row_of(SPIKES, weights=0))
 
 
@@ -242,18 +250,16 @@ def test_integers_of_ternary_weights_are_added_only():
 
 
 def test_memory_by_hand():
-    # pJ a bit and byte: 10 / 64 / 8192; words of 32 bits, weights at their width
-    unit = 10 / 64 / 8192
+    unit = 10 / 64  # pJ a bit; all memories here have less than 8 KB
     assert list(energies(NETWORK)["memory"]) == pytest.approx(
         [
-            # events from 20 words; 80 weights of 4 bits from 32 bytes; 80 potentials, read and
-            # written, of 32 words
-            unit * (20 * 32 * 80 + 80 * 4 * 32 + 160 * 32 * 128),
-            unit * (10 * 32 * 40 + 40 * 4 * 64 + 80 * 32 * 64),
-            unit * (6 * 32 * 24 + 24 * 3 * 12 + 48 * 32 * 16),
+            # 20 events; 80 weights of 4 bits; 80 potentials, read and written
+            unit * (20 * 32 + 80 * 4 + 160 * 32),
+            unit * (10 * 32 + 40 * 4 + 80 * 32),
+            unit * (6 * 32 + 24 * 3 + 48 * 32),
             0,
-            # 12 spikes written, 200 potentials read and written, of 50 words
-            unit * (12 * 32 * 48 + 400 * 32 * 200),
+            # 12 spikes written, 200 potentials read and written
+            unit * (12 * 32 + 400 * 32),
             0,
         ]
     )
@@ -272,7 +278,6 @@ def test_layers_in_float_cost_what_float_costs():
         [4.6 * 20 + 0.9 * 60, 0.9 * 40, 4.6 * 8 + 0.9 * 16, 0.9 * 30, 0, 0]
     )
     wider = spent["memory"] - energies(NETWORK)["memory"]
-    # weights of 32 bits from a memory as much larger
     assert wider.iloc[1] == pytest.approx(40 * (access(32, 128 * 4) - access(4, 128 / 2)))
     assert list(wider.iloc[3:]) == [0, 0, 0]
     assert list(spent["field"]) == list(energies(NETWORK)["field"])
@@ -316,19 +321,20 @@ def test_memory_counts_the_accesses_of_spikingjellys_estimator():
     table = pd.DataFrame(operations)
     layers, neurons = (table[table["kind"] == kind] for kind in (SYNAPSES, NEURONS))
     assert (neurons["active"] > 0).all()
-    accesses = {
+    counted = {
         "read_params_bytes": layers["acs"].sum(),
         "read_potential_bytes": layers["acs"].sum() + neurons["inputs"].sum(),
         "write_potential_bytes": layers["acs"].sum() + neurons["inputs"].sum(),
         "read_in_bytes": layers["active"].sum(),
         "write_out_bytes": neurons["active"].sum(),
     }
-    assert {name: theirs.counts[name] for name in accesses} == {
-        name: 4 * count for name, count in accesses.items()
+    assert {name: theirs.counts[name] for name in counted} == {
+        name: 4 * count for name, count in counted.items()
     }
-    # without events and potentials weights are left, without events and weights potentials
-    parameters = table.assign(active=0, outputs=0).apply(memory, axis=1).sum()
-    potentials = table.assign(active=0, weights=0).apply(memory, axis=1).sum()
+    # no memory of no bytes costs anything there: without events and potentials weights are left
+    lemaire = NAMED._replace(smaller="to_0")
+    parameters = accesses(table.assign(active=0, outputs=0), lemaire).sum()
+    potentials = accesses(table.assign(active=0, weights=0), lemaire).sum()
     assert theirs.breakdown_pj["params_pj"] == pytest.approx(2 * parameters)
     assert theirs.breakdown_pj["potential_pj"] == pytest.approx(2 * potentials)
 
@@ -362,6 +368,39 @@ def test_more_active_inputs_never_cost_less(layers, times):
 @given(NETWORKS)
 def test_float_never_costs_less_than_any_scheme(layers):
     assert (energies(at_float(layers)) >= energies(layers)).all(axis=None)
+
+
+def test_a_half_costs_half_the_bits_and_its_own_operations():
+    in_float = NETWORK.assign(scheme=["float"] * 4 + ["", ""], bits=[32, 32, 32, 32, 0, 0])
+    halves = as_fp16(in_float)
+    assert list(halves["bits"]) == [16, 16, 16, 16, 0, 0]
+    assert list(halves["number_bits"]) == [16, 16, 16, 0, 0, 32]
+    spent = energies(halves)
+    # 0.4 an addition, 1.1 more where inputs are no spikes
+    assert list(spent["ops"]) == pytest.approx(
+        [1.5 * 20 + 0.4 * 60, 0.4 * 40, 1.5 * 8 + 0.4 * 16, 0.4 * 30, 0, 0]
+    )
+    saved = energies(in_float)["memory"] - spent["memory"]
+    pairs = [80, 40, 24, 0, 0, 0]  # each reads 16 bits less
+    assert list(saved) == pytest.approx([each * 16 * 10 / 64 for each in pairs])
+    assert list(spent["field"]) == list(energies(in_float)["field"])
+    pd.testing.assert_frame_equal(as_fp16(NETWORK), NETWORK)  # nothing is in float
+
+
+@given(NETWORKS)
+def test_references_are_ordered_by_their_bits(layers):
+    charged = [energies(each.charged(at_float(layers))) for each in REFERENCES.values()]
+    assert list(REFERENCES) == ["fp32", "fp16", "int8"]
+    for wider, narrower in itertools.pairwise(charged):
+        assert (wider >= narrower).all(axis=None)
+
+
+def test_as_scheme_stores_every_layer_alike():
+    in_float = NETWORK.assign(scheme=["float"] * 4 + ["", ""], bits=[32, 32, 32, 32, 0, 0])
+    pot = as_scheme(in_float, "pot", 3)
+    assert list(pot["scheme"]) == ["pot"] * 3 + [""] * 3
+    assert list(pot["bits"]) == [3, 3, 3, 0, 0, 0]
+    assert list(pot["number_bits"]) == [16, 16, 16, 0, 0, 32]
 
 
 def test_as_int8_is_the_network_measured_at_8_bits():

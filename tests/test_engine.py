@@ -14,7 +14,8 @@ from spikingjelly.activation_based.layer import Conv1d, Conv2d
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, conv2d
 
-from hetspike.cost.energy import PRODUCTS, SYNAPSES, operations_of
+from hetspike.cost.energy import operations_of
+from hetspike.cost.kinds import PRODUCTS, SYNAPSES
 from hetspike.cost.operations import predict_and_count
 from hetspike.data.samples import Samples
 from hetspike.errors import UserError

@@ -160,7 +160,7 @@ ENTRIES = {
     "networks/__init__.py": "from hetspike.networks.tiny import TinySettings\n"
     'NETWORKS["tiny"] = TinySettings\n',
     "cost/energy.py": "from hetspike.cost.wires import wires\n"
-    'ENERGY_VIEWS["wires"] = View(wires, "Wires", int8=False)\n',
+    'ENERGY_VIEWS["wires"] = View(wires, "Wires", by_width=False)\n',
     "results/present/__init__.py": 'MODULES["rates"] = "rates"\n',
     "results/figures/__init__.py": 'MODULES |= {"bars-{dataset}": "bars", "weights": "bars"}\n',
 }

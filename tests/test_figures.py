@@ -9,13 +9,14 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from hetspike.cost.energy import ENERGY_VIEWS, INT8_VIEWS
+from hetspike.cost.memory import ASSUMPTIONS, NAMED
 from hetspike.data.events.recordings import EVENT, Recordings
 from hetspike.names import search_of
 from hetspike.networks.spikformer import layer_names
 from hetspike.quantization.levels import SCHEMES
+from hetspike.results.cost_tables import RATIOS
 from hetspike.results.figures.accuracy import GAP, accuracy_against_bits, moved_apart
-from hetspike.results.figures.energy import PANELS, energy_views
+from hetspike.results.figures.energy import PANELS, energy_range, energy_views
 from hetspike.results.figures.layers import assignments, spike_rates
 from hetspike.results.figures.samples import (
     BRIGHTER,
@@ -420,6 +421,7 @@ def test_a_file_is_the_same_bytes_every_time(results, layers, cells, recordings,
         lambda: training_curves(histories, shown),
         lambda: spike_rates(layers, cells),
         lambda: energy_views(energy_of("float-tuned", "pot-3"), cells),
+        lambda: energy_range(dataflows_of("float-tuned", "pot-3"), cells),
     ):
         data = rendered(make(), form)
         assert data == rendered(make(), form)
@@ -432,11 +434,14 @@ def test_a_picture_has_the_size_asked_for(results):
     assert (width, height) == tuple(int(150 * inches) for inches in figure.get_size_inches())
 
 
+TIMES = {"fp32": 1, "fp16": 1.5, "int8": 2}  # how much less is left to save
+
+
 def energy_of(*names: str) -> pd.DataFrame:
-    """Four times less under every view, 3 to 6 over the seeds; half as much against int8."""
+    """Four times less under every view, 3 to 6 over the seeds; less against narrower references."""
     ratios = {
-        f"{measure}{end}": value / 2 if measure.endswith("int8") else value
-        for measure in PANELS
+        f"{measure}{end}": value / TIMES[reference]
+        for measure, (_, reference) in RATIOS.items()
         for end, value in (("", 4.0), ("_low", 3.0), ("_high", 6.0))
     }
     return pd.DataFrame(
@@ -452,16 +457,58 @@ def test_energy_has_a_panel_per_dataset_and_view_in_the_colours_of_the_schemes(c
     energy = energy_of("float-tuned", "uniform-4", "pot-3", "fisher-2.5", "fisher-2.5-kd")
     figure = energy_views(energy, cells)
     panels = [axes for axes in figure.axes if axes.patches]
-    assert len(panels) == 2 * (len(ENERGY_VIEWS) + len(INT8_VIEWS))
+    assert len(panels) == 2 * len(RATIOS)
     titles = [axes.get_title().replace("\n", " ") for axes in panels[: len(PANELS)]]
-    assert titles[0] == "Weight bits" and titles[5] == "Operations, against int8"
+    assert titles[0] == "Weight bits, against fp32" and titles[-3] == "Operations, against int8"
     # distilled networks cost what they cost without; float is the line at 1
     names = [text.get_text() for text in panels[0].get_yticklabels()]
     assert names == ["uniform-4", "pot-3", "fisher-2.5"]
-    for place, axes in enumerate(panels):
-        width = 4.0 if place % len(PANELS) < len(ENERGY_VIEWS) else 2.0
-        assert [bar.get_width() for bar in axes.patches] == [width] * 3
+    for axes, (_, reference) in zip(panels, [*RATIOS.values()] * 2, strict=True):
+        assert [bar.get_width() for bar in axes.patches] == [4 / TIMES[reference]] * 3
         colours = [to_hex(bar.get_facecolor()).upper() for bar in axes.patches]
         assert colours == [STYLES[each].colour for each in ("uniform", "pot", "fisher")]
     assert panels[0].get_ylabel() == "sim-a\n(simulated stand-in data)"
     assert panels[-1].get_xlabel() == "times less"
+
+
+def dataflows_of(*names: str) -> pd.DataFrame:
+    """Twice as little as the views assume, and up to 2 + the number of assumptions otherwise."""
+    return pd.DataFrame(
+        [
+            {
+                **{"dataset": dataset, "cell": cell, **assumed._asdict()},
+                **{"energy_total": 2 + n, "energy_total_fp16": 1.5 + n, "energy_total_int8": 1 + n},
+                "paper_energy": 8.72 if cell == "pot-3" and dataset == "sim-a" else np.nan,
+            }
+            for dataset in ("sim-a", "nmnist")
+            for cell in names
+            for n, assumed in enumerate(ASSUMPTIONS)
+        ]
+    )
+
+
+def test_the_range_of_an_energy_goes_over_all_assumptions_and_marks_the_views_own(cells):
+    shown = cells[cells["cell"].isin(["float-tuned", "uniform-4", "pot-3", "fisher-2.5-kd"])]
+    figure = energy_range(dataflows_of("float-tuned", "uniform-4", "pot-3"), shown)
+    panels = np.array(figure.axes).reshape(2, 3)
+    assert [axes.get_title() for axes in panels[0]] == [f"against {each}" for each in TIMES]
+    assert ASSUMPTIONS[0] == NAMED
+    most = len(ASSUMPTIONS) - 1
+    for row, factors in ((panels[0], [8.72]), (panels[1], [])):
+        names = [text.get_text() for text in row[0].get_yticklabels()]
+        assert names == ["uniform-4", "pot-3"]
+        for axes, least in zip(row, (2, 1.5, 1), strict=True):
+            lines = [
+                line for line in axes.lines if to_hex(line.get_color()).upper() == colour("pot")
+            ]
+            whole, points, named = (line.get_xydata().tolist() for line in lines)
+            assert whole == [[least, 1], [least + most, 1]]
+            assert points == [[least + n, 1] for n in range(len(ASSUMPTIONS))]
+            assert named == [[least, 1]]
+            dotted = [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"]
+            assert dotted == factors
+
+
+def test_a_study_of_float_networks_has_no_range(cells):
+    floats = cells[cells["cell"].isin(["float", "float-tuned"])]
+    assert rendered(energy_range(dataflows_of("float", "float-tuned"), floats), "png")

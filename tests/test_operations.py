@@ -15,7 +15,8 @@ from spikingjelly.activation_based.op_counter import (
 from torch import Tensor, nn
 
 from hetspike.cost import operations
-from hetspike.cost.energy import NEURONS, OTHER, PRODUCTS, SYNAPSES, UNCOUNTED, energies
+from hetspike.cost.energy import energies
+from hetspike.cost.kinds import NEURONS, OTHER, PRODUCTS, SYNAPSES, UNCOUNTED
 from hetspike.cost.operations import Operation, predict_and_count
 from hetspike.cost.sizes import stored_bits
 from hetspike.data.samples import Samples

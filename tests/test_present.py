@@ -6,11 +6,14 @@ import math
 import pandas as pd
 import pytest
 
-from hetspike.cost.energy import ENERGY_VIEWS, INT8_VIEWS
+from hetspike.cost.energy import ENERGY_VIEWS
+from hetspike.cost.memory import NAMED
+from hetspike.results.cost_tables import PICOJOULES, RATIOS
 from hetspike.results.notation import with_deviation, with_spread
 from hetspike.results.present import load
 from hetspike.results.present.accuracy import BEST_EPOCH
 from hetspike.results.present.forms import to_csv, to_latex, to_markdown
+from hetspike.results.sensitivity import MEASURES as MEASURES_OF_MEMORY
 from hetspike.results.tables import MEASURES
 
 
@@ -141,22 +144,74 @@ def test_presented_sizes():
 
 
 def test_presented_energies_show_what_the_reference_takes():
-    ratios = with_ends(
-        **{f"energy_{view}": (2.0, 1.5, 2.5) for view in ENERGY_VIEWS},
-        **{f"energy_{view}_int8": (1.25, 1.0, 1.5) for view in INT8_VIEWS},
-    )
-    picojoules = {f"{view}_pj": 12.34e6 for view in ENERGY_VIEWS if view != "bits_linear"}
-    rows = [{"dataset": "d", "cell": c, **ratios, **picojoules} for c in ("float-tuned", "dnas-3")]
-    shown = load("energy").shown(pd.DataFrame(rows))
-    assert list(shown)[-3:] == [
-        "Operations, against int8",
-        "Memory (32-bit potentials), against int8",
-        "Operations and memory (32-bit potentials), against int8",
-    ]
-    reference, network = shown.values.tolist()
+    ratios = with_ends(**dict.fromkeys(RATIOS, (2.0, 1.5, 2.5)))
+    spent = dict.fromkeys(PICOJOULES.values(), 12.34e6)
+    rows = [{"dataset": "d", "cell": c, **ratios, **spent} for c in ("float-tuned", "dnas-3")]
+    reference, network = load("energy").shown(pd.DataFrame(rows)).values.tolist()
     spread = "2.00x [1.50, 2.50]"
-    assert reference[2:] == [spread, *[f"{spread} (12.3 µJ)"] * 4, *["1.25x [1.00, 1.50]"] * 3]
-    assert network[2:] == [spread] * 5 + ["1.25x [1.00, 1.50]"] * 3
+    assert reference[2:] == [spread, *[f"{spread} (12.3 µJ)"] * 4]
+    assert network[2:] == [spread] * 5
+
+
+def test_presented_ratios_to_narrower_references():
+    worth = {"fp16": (1.5, 1.25, 1.75), "int8": (1.25, 1.0, 1.5)}
+    row = with_ends(**{name: worth[of] for name, (_, of) in RATIOS.items() if of in worth})
+    shown = load("energy-references").shown(pd.DataFrame([{"dataset": "d", "cell": "c", **row}]))
+    assert list(shown)[2:] == [
+        f"{view}, against {reference}"
+        for reference in worth
+        for view in (
+            *("Operations", "Memory (32-bit potentials)"),
+            "Operations and memory (32-bit potentials)",
+        )
+    ]
+    assert shown.values.tolist() == [
+        ["d", "c", *["1.50x [1.25, 1.75]"] * 3, *["1.25x [1.00, 1.50]"] * 3]
+    ]
+
+
+def assumed(cell: str, paper: float, **changed: object) -> dict[str, object]:
+    """A row of `results.sensitivity.dataflow_table`."""
+    ratios = with_ends(**dict.fromkeys(MEASURES_OF_MEMORY, (2.0, 1.5, 2.5)))
+    about = NAMED._replace(**changed)._asdict()
+    return {"dataset": "d", "cell": cell, **about, **ratios, "paper_energy": paper}
+
+
+def test_presented_dataflows_are_those_of_the_papers_network():
+    rows = pd.DataFrame(
+        [
+            assumed("float-tuned", math.nan),
+            assumed("pot-3", 8.72),
+            assumed("pot-3", 8.72, potentials="kept", width=8, weights="DRAM, loaded once"),
+            assumed("pot-3", 8.72, smaller="to_1_KB"),
+            assumed("pot-3", 8.72, smaller="to_0"),
+            assumed("pot-3", 8.72, leaking=True),
+            assumed("uniform-3", math.nan),
+        ]
+    )
+    shown = load("dataflows").shown(rows)
+    assert shown.iloc[:, 1:6].values.tolist() == [
+        ["pot-3", "per pair", 32, "SRAM", ""],
+        ["pot-3", "kept", 8, "DRAM, loaded once", ""],
+        ["pot-3", "per pair", 32, "SRAM", "less below 8 KB, as CACTI"],
+        ["pot-3", "per pair", 32, "SRAM", "less below 8 KB, down to nothing"],
+        ["pot-3", "per pair", 32, "SRAM", "leaks for 1 ms"],
+    ]
+    assert set(shown.iloc[0, 6:]) == {"2.00x [1.50, 2.50]"} and len(shown.columns) == 12
+    without = load("dataflows").shown(rows.assign(paper_energy=math.nan))
+    assert list(without["Network"]) == ["pot-3"] * 5 + ["uniform-3"]  # whatever is quantized
+
+
+def test_presented_energies_at_the_papers_size():
+    ratios = {
+        name: {"fp32": 2.0, "fp16": 1.5, "int8": 1.25}[of] for name, (_, of) in RATIOS.items()
+    }
+    row = {"dataset": "d", "cell": "pot-3", **dict.fromkeys(PICOJOULES.values(), 1.23456e9)}
+    table = pd.DataFrame([row | ratios])
+    shown = load("paper-energy").shown(table)
+    both = "1,234.6 µJ: 2.00x, 1.50x, 1.25x"
+    assert shown.values.tolist() == [["d", "pot-3", "1,234.6 µJ: 2.00x", both, both, both]]
+    assert "Computed, never trained" in load("paper-energy").caption(table)
 
 
 def test_presented_order_says_whether_the_views_agree():
@@ -235,7 +290,7 @@ def test_best_epochs_show_what_they_would_claim():
 def test_where_memory_is_judged_its_assumption_is_told(results):
     """Potentials of 32 bits, read and written for every pair: another memory is another verdict."""
     told = "a potential of 32 bits read and written for every pair"
-    for name in ("claims", "energy", "energy-claims"):
+    for name in ("claims", "energy", "energy-references", "energy-claims"):
         assert told in load(name).caption(results)
 
 
@@ -245,7 +300,10 @@ def test_captions_say_what_is_simulated(results, datasets):
         assert "stand-in" in caption(table)
         assert "stand-in" not in caption(table.assign(dataset="nmnist"))
     sizes = pd.DataFrame({"dataset": ["sim-a"]})
-    for name in ("significance", "sizes", "energy", "order", "integer"):
+    for name in (
+        *("significance", "sizes", "energy", "energy-references", "dataflows"),
+        *("paper-energy", "order", "integer"),
+    ):
         assert "stand-in" in load(name).caption(sizes)
 
 

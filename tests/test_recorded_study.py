@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from archive_server import Server, pin, serving
 from projects import (
     PROJECT,
@@ -45,6 +44,7 @@ from recording_files import (
     tarred,
     zipped,
 )
+from verdicts import JUDGED
 
 from hetspike.data.events.recorded_images import CIFAR_CLASSES
 from hetspike.data.samples import StoredFrames
@@ -291,8 +291,7 @@ def test_claims_on_the_papers_datasets_are_judged(recorded):
     assert {*verdicts.loc[has_row, "dataset"]} == {*LABELS.values()} - {"nmnist"}
     assert (verdicts["verdict"] != "not run").equals(has_row)
     assert verdicts["measured"].notna().equals(has_row)
-    claims = yaml.safe_load((ROOT / "config/claims.yaml").read_text())["claims"]
-    asked = {(claim["id"], name) for claim in claims for name in claim["datasets"]}
+    asked = {(claim["id"], name) for claim in JUDGED for name in claim["datasets"]}
     assert len(verdicts) == len(asked)
     # one whose verdict follows from the budget: within 0.05 bits of 3.14 it is 10.19 to 10.36 times
     by_budget = verdicts[has_row & (verdicts["id"] == "C3-cifar")]

@@ -4,12 +4,14 @@ from base64 import b64decode
 from html.parser import HTMLParser
 from importlib.resources import files
 from itertools import pairwise
+from typing import get_args
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hetspike.results.claims import Verdict
 from hetspike.results.flow import drawing
 from hetspike.results.present.forms import to_data
 from hetspike.results.report import Content, Table, page
@@ -22,6 +24,8 @@ CLAIMS = Table(
         ["C2", "It is good.", "sim-a", "not supported"],
         ["C3", "It is quick.", "a", "not run"],
         ["C4", "It is quick.", "sim-a", "supported"],
+        ["C5", "It is thrifty.", "sim-a", "exceeded"],
+        ["C6", "It is thrifty.", "sim-b", "met within 20 %"],
     ],
 )
 RESULTS = Table("Results, 95 % intervals.", ["Network", "Accuracy (%)"], [["float", "88.1"]])
@@ -112,9 +116,16 @@ def test_verdicts_are_counted_and_what_was_not_run_is_folded(shown):
     assert counts == [
         "2 supported",
         "1 not supported",
-        "0 inconclusive",
+        "1 met within 20 %",
+        "1 exceeded",
         "1 not run",
     ]
+    marked = [a["class"] for a in shown.attributes("span") if a["class"].startswith("verdict")]
+    classes = {name.split()[1] for name in marked}
+    assert classes == {"supported", "not-supported", "met", "exceeded", "not-run"}
+    (style,) = shown.all("style")
+    told = {verdict.replace(" ", "-") for verdict in get_args(Verdict)}
+    assert classes <= told <= {*re.findall(r"\.([a-z-]+)(?=,| {)", style)}
     rows = [" ".join(text.split()) for text in shown.all("tr")]
     assert rows[0] == "verdictsentencedatasetid"
     assert rows[1] == "supportedIt is small.sim-aC1"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spikingjelly.activation_based import layer, neuron
 from torch import Tensor, nn
 
-from hetspike.cost.energy import PRODUCTS, SYNAPSES
+from hetspike.cost.kinds import PRODUCTS, SYNAPSES
 from hetspike.cost.operations import Operation, predict_and_count
 from hetspike.data.samples import Samples
 from hetspike.inspection.counting import Multiplied, Seen, Weighed, count_products

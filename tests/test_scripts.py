@@ -138,7 +138,8 @@ def study(scripts: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
             wildcards=WILDCARDS | {"row": cell},
             say=quiet,
         )
-        evaluation[cell] = make(f"of-{cell}", folder, predictions="p", layers="l", networks="n")
+        files = {"predictions": "p", "layers": "l", "networks": "n", "spikes": "s"}
+        evaluation[cell] = make(f"of-{cell}", folder, **files)
         script("evaluate_test").main(
             input=of_test | packed,
             output=evaluation[cell],
@@ -154,7 +155,7 @@ def study(scripts: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     )
     tables = {
         kind: [evaluation[cell][kind] for cell in CELLS]
-        for kind in ("predictions", "layers", "networks")
+        for kind in ("predictions", "layers", "networks", "spikes")
     }
     tables["linear"] = [of_linear["predictions"]]
     return {"frames": frames, "evaluation": tables, **networks}
@@ -178,14 +179,16 @@ def test_every_network_is_evaluated_on_each_test_recording(study):
 
 
 def test_tables_are_written_where_the_rule_says_and_nowhere_else(study, tmp_path):
-    names = ("results.csv", "sizes.tex", "summary.md")
+    names = ("results.csv", "firing.csv", "sizes.tex", "summary.md")
     output = {name: str(tmp_path / f"{name}.csv") for name in ("layers", "events")}
     output |= {name: str(tmp_path / f"{name}.json") for name in ("metrics", "machine", "shown")}
     script("write_tables").main(
         input={
             "claims": "config/claims.yaml",
+            "paper": "config/paper.yaml",
             **study["evaluation"],
             "events": [study["frames"]["table"]],
+            "histories": [study[cell]["history"] for cell in CELLS],
             "searches": [],
         },
         output=output | {"tables": [str(tmp_path / name) for name in names]},
@@ -194,6 +197,7 @@ def test_tables_are_written_where_the_rule_says_and_nowhere_else(study, tmp_path
             "labels": {DATASET: f"{DATASET} (as told)"},
             "qat": STUDY.qat,
             "cells": STUDY.rows,
+            "networks": [(DATASET, 0, cell) for cell in CELLS],
             "searched": [],
             "steps": {DATASET: 2},
         },
@@ -204,6 +208,12 @@ def test_tables_are_written_where_the_rule_says_and_nowhere_else(study, tmp_path
     results = pd.read_csv(tmp_path / "results.csv")
     assert results["cell"].tolist() == CELLS
     assert set(results["dataset"]) == {f"{DATASET} (as told)"}
+    # what neurons do is what the operations say of them
+    firing = pd.read_csv(tmp_path / "firing.csv").set_index(["cell", "layer"])
+    layers = pd.read_csv(output["layers"]).query("kind == 'neurons'").set_index(["cell", "layer"])
+    assert len(firing) == len(layers) > 3 * 8
+    np.testing.assert_allclose(firing["rate"], 100 * layers["rate"].loc[firing.index], rtol=1e-5)
+    assert (firing["neurons"] == layers["outputs"].loc[firing.index]).all()
 
 
 def test_a_training_that_stopped_goes_on_to_the_same_bits(study, tmp_path, capsys):

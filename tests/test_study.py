@@ -32,7 +32,8 @@ def test_shipped_studies_are_valid_and_named_after_their_file(name):
 def test_claims_are_about_datasets_that_exist():
     """One of another name would be judged on nothing, and nobody would hear of it."""
     content = read(CONFIG / "claims.yaml")
-    named = {name for each in content["claims"] + content["paper"] for name in each["datasets"]}
+    kinds = ("paper", "claims", "energy_claims")
+    named = {name for kind in kinds for each in content[kind] for name in each["datasets"]}
     assert named <= DATASETS.keys()
 
 

@@ -404,8 +404,8 @@ SEARCHES = {"scores": 4, "search": 8}
         ("src/hetspike/results/figures/style.py", {"figures": 1, "report": 1}),
         ("src/hetspike/results/figures/training.py", {"figures": 1, "report": 1}),
         ("src/hetspike/results/report.html.jinja", {"report": 1}),
-        ("src/hetspike/cost/energy.py", EVALUATION),
-        ("src/hetspike/cost/energy.toml", EVALUATION),
+        ("src/hetspike/cost/energy.py", REPORT),
+        ("src/hetspike/cost/energy.toml", REPORT),
         ("src/hetspike/data/events/archives.py", {}),  # nothing is read from archives here
         ("src/hetspike/data/events/recorded_images.py", {}),
         ("src/hetspike/cost/operations.py", EVALUATION),
@@ -494,7 +494,7 @@ def unknown_key(study: dict[str, Any]) -> None:
 
 
 def unknown_key_of_a_dataset(study: dict[str, Any]) -> None:
-    study["datasets"]["sim-gestures"]["source"]["subjects"] = 29
+    study["datasets"]["sim-gestures"]["source"]["people"] = 29
 
 
 def missing_key(study: dict[str, Any]) -> None:
@@ -524,7 +524,7 @@ def budget_out_of_reach(study: dict[str, Any]) -> None:
         (unknown_scheme, ["schemes.powers", "use one of binary, uniform, pot"]),
         (unknown_search, ["searches.dnas.search", "use one of random, sensitivity"]),
         (unknown_key, ["unknown key 'qat.momentum'", "remove it"]),
-        (unknown_key_of_a_dataset, ["'datasets.sim-gestures.source.subjects'", "remove it"]),
+        (unknown_key_of_a_dataset, ["'datasets.sim-gestures.source.people'", "remove it"]),
         (missing_key, ["key 'study' is missing", "add it"]),
         (wrong_type, ["'float_training.epochs'", "valid integer", "not 'many'"]),
         (repeated_seed, ["seeds: 0, 1, 0: name each value once"]),

@@ -11,6 +11,22 @@ import yaml
 from projects import ROOT
 
 CLAIMS = yaml.safe_load((ROOT / "config/claims.yaml").read_text())
+# what an energy factor is judged under: the end of a claim's id, and the column of the results
+ENERGIES = {
+    **{"bits": "energy_bits_linear", "field": "energy_field"},
+    **{"ops": "energy_ops", "memory": "energy_memory", "total": "energy_total"},
+    **{
+        f"{view}-{reference}": f"energy_{view}_{reference}"
+        for reference in ("fp16", "int8")
+        for view in ("ops", "memory", "total")
+    },
+}
+FACTORS = [
+    each | {"id": f"{each['id']}-{end}", "measure": measure}
+    for each in CLAIMS["energy_claims"]
+    for end, measure in ENERGIES.items()
+]
+JUDGED = sorted([*CLAIMS["claims"], *FACTORS], key=lambda claim: claim["id"][:2])
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -27,6 +43,12 @@ def judged(
     if claim["measure"] == "drop" and float(reference["accuracy_low"]) <= float(row["chance"]):
         return "inconclusive"
     low, high = (float(row[f"{claim['measure']}_{end}"]) for end in ("low", "high"))
+    if "factor" in claim:
+        share = CLAIMS["energy_tolerance"]
+        below, above = (claim["factor"] * (1 + sign * share) for sign in (-1, 1))
+        inside = below <= low and high <= above
+        outside = "missed" if high < below else "exceeded" if above < low else "inconclusive"
+        return f"met within {100 * share:g} %" if inside else outside
     above, below = (
         [claim[word] + sign * claim["tolerance"] for word in (bound, "equals") if word in claim]
         for bound, sign in (("at_least", -1), ("at_most", 1))
@@ -45,7 +67,7 @@ def all_judged(results: list[dict[str, str]]) -> list[tuple[str, str, str]]:
             dataset,
             judged(claim, *(cells.get((dataset, cell)) for cell in (claim["cell"], "float-tuned"))),
         )
-        for claim in CLAIMS["claims"]
+        for claim in JUDGED
         for dataset in claim["datasets"]
     ]
 

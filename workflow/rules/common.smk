@@ -102,12 +102,13 @@ DATASETS = list(STUDY.datasets)
 GPU = STUDY.device == "gpu-if-present" and any(map(shutil.which, ["nvidia-smi", "rocm-smi"]))
 LABELS = {name: labelled(name, plan.source) for name, plan in STUDY.datasets.items()}
 ROWS = {row.name: row for row in STUDY.rows}
-SEARCHED = [row.name for row in STUDY.rows if row.searched and not row.distilled]
-TABLES = [
-    name
-    for name in present.MODULES
-    if name != "ablations" or any(row.against for row in STUDY.rows)
-]
+SEARCHED = [row.name for row in STUDY.rows if row.searched and not row.repeated]
+# tables that a study may have no rows for
+POSSIBLE = {
+    "ablations": any(row.against for row in STUDY.rows),
+    "effort": STUDY.longer is not None,
+}
+TABLES = [name for name in present.MODULES if POSSIBLE.get(name, True)]
 FIGURES = [
     each
     for name in figures.MODULES
@@ -293,6 +294,10 @@ def scores(wildcards):
         return {}
     found = f"scores/{wildcards.dataset}/{wildcards.seed}/{row.method}-{row.draw}.npz"
     return {"scores": RESULTS / found}
+
+
+def qat_recipe(wildcards):
+    return STUDY.qat_of(ROWS[wildcards.row]).model_dump()
 
 
 def distillation_of(wildcards):

@@ -32,6 +32,7 @@ rule evaluate:
         predictions=RESULTS / "evaluation/{dataset}/{seed}/{row}/predictions.csv",
         layers=RESULTS / "evaluation/{dataset}/{seed}/{row}/layers.csv",
         networks=RESULTS / "evaluation/{dataset}/{seed}/{row}/networks.csv",
+        spikes=RESULTS / "evaluation/{dataset}/{seed}/{row}/spikes.npz",
     log:
         RESULTS / "logs/evaluate/{dataset}-{seed}-{row}.log",
     conda:

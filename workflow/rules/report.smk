@@ -15,11 +15,14 @@ rule tables:
     input:
         code=code("workflow/scripts/write_tables.py"),
         claims="config/claims.yaml",
+        paper="config/paper.yaml",
         linear=expand(rules.evaluate_linear.output.predictions, dataset=DATASETS),
         predictions=evaluated("predictions"),
         layers=evaluated("layers"),
         networks=evaluated("networks"),
+        spikes=evaluated("spikes"),
         events=homes("frames/{dataset}/events.csv", dataset=DATASETS),
+        histories=homes(f"{NETWORK}/{{row}}.csv", dataset=DATASETS, seed=STUDY.seeds, row=ROWS),
         searches=homes(
             "searches/{dataset}/{seed}/{row}.json",
             dataset=DATASETS,
@@ -47,6 +50,7 @@ rule tables:
         labels=LABELS,
         qat=STUDY.qat,
         cells=STUDY.rows,
+        networks=list(product(DATASETS, STUDY.seeds, ROWS)),  # as expand orders them
         searched=list(product(DATASETS, STUDY.seeds, SEARCHED)),  # as expand orders them
         steps={name: plan.framing.steps for name, plan in STUDY.datasets.items()},
     script:
@@ -58,6 +62,8 @@ rule figures:
         code=code_of_datasets("workflow/scripts/write_figures.py", DATASETS),
         results=RESULTS / "tables/results.csv",
         energy=RESULTS / "tables/energy.csv",
+        dataflows=RESULTS / "tables/dataflows.csv",
+        firing=RESULTS / "tables/firing.csv",
         layers=evaluated("layers"),
         histories=homes(f"{NETWORK}/{{row}}.csv", dataset=DATASETS, seed=STUDY.seeds, row=ROWS),
         recordings=homes("events/{dataset}/train.npz", dataset=DATASETS),

@@ -65,7 +65,7 @@ rule quantize:
     params:
         choice=single_choice,
         boundary_layers=STUDY.boundary_layers,
-        recipe=STUDY.qat.model_dump(),
+        recipe=qat_recipe,
         augmentation=augmentation,
         distillation=distillation_of,
         made_by=made_by("networks"),

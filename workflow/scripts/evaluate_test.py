@@ -7,10 +7,12 @@ import pandas as pd
 from framed import read_samples
 from jobs import Named, Say, write_text
 from reading import network_of
+from spike_counts import write_counts
 from tested import test_recordings
 
 from hetspike.cost.operations import predict_and_count
 from hetspike.inspection.inference import logits_of
+from hetspike.inspection.spike_counts import NeuronWatch
 from hetspike.packed.engine import Engine, runs_on_integers
 from hetspike.packed.packing import load_packed
 
@@ -21,7 +23,9 @@ def main(*, input: Named, output: Named, wildcards: Named, say: Say) -> None:
     content, of_selected = (Path(input[kind]).read_bytes() for kind in ("network", "selected"))
     with network_of(input["network"]):
         network, packed = load_packed(content)
-    answers, operations = predict_and_count(network, test, packed.assignment)
+    watch = NeuronWatch(network)
+    answers, operations = predict_and_count(network, test, packed.assignment, watch)
+    write_counts(output["spikes"], watch.counts)
     predicted = selected = np.array(answers)
     if of_selected != content:  # the selected epoch was not the last one
         with network_of(input["selected"]):

@@ -15,9 +15,20 @@ from hetspike.results.figures.style import Measured, rendered
 from hetspike.training.history import Epoch
 
 
-def with_short_names(rows: pd.DataFrame, architecture: str) -> pd.DataFrame:
-    """The part and the short name of each layer that holds weights, as its architecture tells."""
-    layers = list(rows.loc[rows["weights"] > 0, "layer"].unique())
+def with_short_names(table: pd.DataFrame, architectures: Named) -> pd.DataFrame:
+    """The part and the short name of each layer, as the architecture of its dataset tells.
+
+    Operations that hold no weights have none.
+    """
+    return pd.concat(
+        _named(rows, architectures[dataset])
+        for dataset, rows in table.groupby("dataset", sort=False)
+    )
+
+
+def _named(rows: pd.DataFrame, architecture: str) -> pd.DataFrame:
+    shown = rows[rows["weights"] > 0] if "weights" in rows else rows
+    layers = list(shown["layer"].unique())
     names = load(architecture).layer_names(layers)
     named = pd.DataFrame(names, index=layers, columns=["part", "short_name"])
     return rows.join(named, on="layer")
@@ -26,10 +37,7 @@ def with_short_names(rows: pd.DataFrame, architecture: str) -> pd.DataFrame:
 def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
     labels = params["labels"]
     layers = pd.concat(map(read_table, input["layers"]), ignore_index=True)
-    layers = pd.concat(
-        with_short_names(rows, params["architectures"][dataset])
-        for dataset, rows in layers.groupby("dataset", sort=False)
-    )
+    architectures = {labels[dataset]: each for dataset, each in params["architectures"].items()}
     histories = pd.concat(
         [
             read_table(path, Epoch._fields).assign(dataset=labels[dataset], seed=seed, cell=cell)
@@ -46,7 +54,9 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
     measured = Measured(
         results=read_table(input["results"], gaps=None),
         energy=read_table(input["energy"], gaps=None),
-        layers=layers.replace({"dataset": labels}),
+        dataflows=read_table(input["dataflows"], gaps=None),
+        firing=with_short_names(read_table(input["firing"], gaps=None), architectures),
+        layers=with_short_names(layers.replace({"dataset": labels}), architectures),
         histories=histories,
         cells=pd.DataFrame(params["cells"]).rename(columns={"name": "cell"}),
         recordings=lambda dataset: read_split(*recorded[dataset]),

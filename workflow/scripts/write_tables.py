@@ -4,18 +4,37 @@ from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
+import torch
 from jobs import Named, Say, write_json, write_text
 from machine import machine_class
 from reading import read_json, read_table
+from spike_counts import read_rates
 
+from hetspike.cost.operations import Operation, predict_and_count
+from hetspike.data.samples import Samples
 from hetspike.documents import read
 from hetspike.names import FLOAT_TUNED
+from hetspike.networks import build, network_settings
 from hetspike.results.claims import claims_table, paper_table, parse_claims
 from hetspike.results.cost_tables import by_network, layer_table, mean_and_range
+from hetspike.results.firing import firing_table
 from hetspike.results.present import load
 from hetspike.results.present.columns import Measured
 from hetspike.results.present.forms import to_csv, to_data, to_latex, to_markdown
 from hetspike.results.tables import describe_datasets, metrics, results_table
+from hetspike.training.history import Epoch
+
+SENSOR = (128, 128)  # pixels of DVS128, which took two of the paper's three datasets
+CLASSES = 10  # of CIFAR10-DVS; they make one row of the network
+
+
+def paper_size(configuration: Named) -> pd.DataFrame:
+    """Operations of the untrained network of a study on a recording without an event."""
+    plan = next(iter(configuration["datasets"].values()))
+    network = build(network_settings(plan["network"]), CLASSES)
+    frames = torch.zeros(1, plan["framing"]["steps"], 2, *SENSOR, dtype=torch.uint8)
+    _, operations = predict_and_count(network, Samples(frames, torch.zeros(1)), {})
+    return pd.DataFrame(operations, columns=Operation._fields)
 
 
 def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
@@ -37,6 +56,21 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
         ],
         columns=["dataset", "cell", "qat_runs"],
     )
+    spikes = dict(zip(params["networks"], input["spikes"], strict=True))
+    firing = firing_table(
+        lambda *network: read_rates(spikes[network]),
+        *(list(dict.fromkeys(names)) for names in zip(*spikes, strict=True)),
+        reference=FLOAT_TUNED,
+    )
+    histories = pd.concat(
+        [
+            read_table(path, Epoch._fields).assign(dataset=dataset, seed=seed, cell=cell)
+            for (dataset, seed, cell), path in zip(
+                params["networks"], input["histories"], strict=True
+            )
+        ],
+        ignore_index=True,
+    )
     paper = paper_table(claims)
     layers = layer_table(layers)
     spent = mean_and_range(by_network(layers, networks, reference=FLOAT_TUNED))
@@ -50,11 +84,14 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
         networks=networks,
         cells=cells,
         efforts=efforts,
+        firing=firing,
+        histories=histories,
         described=described,
         spent=spent,
         results=results,
         claims=claims,
         verdicts=verdicts,
+        paper_size=paper_size(read(input["paper"])),
     )
 
     def named(table: pd.DataFrame) -> pd.DataFrame:

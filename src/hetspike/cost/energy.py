@@ -10,28 +10,25 @@ which ratios do not depend on the assumptions:
     memory        reads and writes, with weights at their packed width [Lemaire 2022]
     total         ops + memory
 
-The file energy.toml contains the constants and their sources. Layers in float cost fp32 energy.
+The file energy.toml contains the constants and their sources. A ratio is the energy of a reference
+divided by that of a network; the references are the operations of the float network as stored and
+computed in fp32, fp16 or int8.
 """
 
 import math
-import tomllib
 from collections.abc import Callable
-from importlib.resources import files
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from hetspike.cost.sizes import FLOAT_BITS, NUMBER_BITS
+from hetspike.cost.constants import CONSTANTS
+from hetspike.cost.kinds import PRODUCTS, SYNAPSES, UNCOUNTED
+from hetspike.cost.memory import accesses
+from hetspike.cost.sizes import NUMBER_BITS
+from hetspike.names import FLOAT
 from hetspike.quantization.levels import SCHEMES, Arithmetic
 
-CONSTANTS = tomllib.loads(files("hetspike.cost").joinpath("energy.toml").read_text())
-FLOAT_ADD, FLOAT_MULTIPLY = CONSTANTS["float32"]["add"], CONSTANTS["float32"]["multiply"]
-MEMORY = CONSTANTS["memory"]
-# kinds of rows: synapses of a layer, products of activations in a module, neurons of a layer, all
-# other stored numbers, and an operation whose cost is not known
-SYNAPSES, PRODUCTS, NEURONS, OTHER = "synapses", "attention", "neurons", "other"
-UNCOUNTED = "uncounted"
+FLOATS = {32: CONSTANTS["float32"], 16: CONSTANTS["float16"]}
 
 
 def add(bits: float) -> float:
@@ -65,18 +62,6 @@ def shift(bits: int, value_bits: int) -> float:
     return add(width * math.log10(width)) if width > 1 else 0.0
 
 
-def access(bits: float, capacity: float) -> float:
-    """Return the energy of an access to some bits of an SRAM of `capacity` bytes [pJ].
-
-    Horowitz's values for a word of 64 bits, interpolated linearly [Lemaire 2022, section 3].
-
-    >>> access(64, 32 * 1024)
-    20.0
-    """
-    capacities, costs = zip(*MEMORY["sram"], strict=True)
-    return bits / MEMORY["word"] * float(np.interp(capacity, capacities, costs))
-
-
 def accumulator_bits(row: pd.Series) -> int:
     """Return the width of an accumulator that no sum of this row exceeds, in bits.
 
@@ -103,14 +88,14 @@ def field(row: pd.Series) -> float:
     its weights, also for integers above 1 of the residual stream.
     """
     if row["first"] and row["macs"]:
-        return float((FLOAT_MULTIPLY + FLOAT_ADD) * row["dense"])
-    return float(FLOAT_ADD * (row["macs"] + row["acs"]))
+        return float((FLOATS[32]["multiply"] + FLOATS[32]["add"]) * row["dense"])
+    return float(FLOATS[32]["add"] * (row["macs"] + row["acs"]))
 
 
 def operations_of(row: pd.Series) -> Arithmetic:
     """Return the operations per recording for which the view `ops` charges a row."""
     macs, acs = row["macs"], row["acs"]
-    if row["kind"] != SYNAPSES or row["bits"] == FLOAT_BITS:
+    if row["kind"] != SYNAPSES or row["scheme"] == FLOAT:
         return Arithmetic(macs, 0, macs + acs)
     return SCHEMES[row["scheme"]].arithmetic(int(row["bits"]), macs=macs, acs=acs)
 
@@ -125,8 +110,9 @@ def ops(row: pd.Series) -> float:
     counts = operations_of(row)
     if not counts.additions:
         return 0.0
-    if row["bits"] == FLOAT_BITS:
-        return float(FLOAT_MULTIPLY * counts.multiplications + FLOAT_ADD * counts.additions)
+    if row["scheme"] == FLOAT:
+        cost = FLOATS[row["bits"]]
+        return float(cost["multiply"] * counts.multiplications + cost["add"] * counts.additions)
     bits, value_bits = int(row["bits"]), int(row["value_bits"])
     factor_bits = value_bits if row["kind"] == PRODUCTS else bits
     return float(
@@ -137,23 +123,11 @@ def ops(row: pd.Series) -> float:
 
 
 def memory(row: pd.Series) -> float:
-    """Return the energy of reads and writes of events, weights, potentials and spikes.
+    """Return the energy of memory accesses under the assumptions of Lemaire 2022.
 
-    They are counted as for a spiking layer in Lemaire 2022 (section 3). Every event is read once.
-    Every pair of an input and a weight reads the weight, and reads and writes one potential. Every
-    step reads and writes the potential of every neuron. Every spike is written once. Weights are
-    read at their packed width, from a memory of the size of the layer's weights. All else is in
-    words of 32 bits, in a memory of the size of the layer's potentials or of the recording's
-    events. Products of activations and biases are left out.
+    They are the defaults of `cost.memory.Assumptions`.
     """
-    number_bits, number_bytes = MEMORY["number"], MEMORY["number"] / 8
-    pairs = row["macs"] + row["acs"]
-    updates = row["inputs"] if row["kind"] == NEURONS else pairs
-    return float(
-        row["active"] * access(number_bits, row["active"] * number_bytes)
-        + pairs * access(row["bits"], (row["weights"] + row["shared"]) * row["bits"] / 8)
-        + 2 * updates * access(number_bits, row["outputs"] * number_bytes)
-    )
+    return float(accesses(row))
 
 
 def total(row: pd.Series) -> float:
@@ -167,21 +141,19 @@ class View(NamedTuple):
     energy: Callable[[pd.Series], float]
     heading: str
     in_picojoules: bool = True
-    # whether the energy depends on bit widths and is also compared with that of 8-bit weights
-    int8: bool = True
+    # whether the energy depends on bit widths and is also compared with narrower references
+    by_width: bool = True
 
 
 # A new view is a function above and an entry here.
 ENERGY_VIEWS = {
-    # not compared with int8: 8-bit weights always have a quarter of the bits of fp32
-    "bits_linear": View(bits_linear, "Weight bits", in_picojoules=False, int8=False),
-    "field": View(field, "MAC and AC", int8=False),
+    # compared with fp32 alone: fp16 always has half of its bits, int8 a quarter
+    "bits_linear": View(bits_linear, "Weight bits", in_picojoules=False, by_width=False),
+    "field": View(field, "MAC and AC", by_width=False),
     "ops": View(ops, "Operations"),
     "memory": View(memory, "Memory (32-bit potentials)"),
     "total": View(total, "Operations and memory (32-bit potentials)"),
 }
-INT8 = "int8"  # the second reference: the operations of float-tuned with 8-bit uniform weights
-INT8_VIEWS = [name for name, view in ENERGY_VIEWS.items() if view.int8]
 
 
 def energies(layers: pd.DataFrame) -> pd.DataFrame:
@@ -200,20 +172,57 @@ def energies(layers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(views, index=counted.index, dtype=float).reindex(layers.index)
 
 
-def as_int8(layers: pd.DataFrame) -> pd.DataFrame:
-    """Return the same operations with float layers stored as 8-bit uniform: the second reference.
+def as_fp16(layers: pd.DataFrame) -> pd.DataFrame:
+    """Return the same operations with everything in float stored and computed in 16 bits."""
+    in_float = layers["scheme"].eq(FLOAT)
+    return layers.assign(
+        bits=layers["bits"].mask(in_float, 16),
+        number_bits=layers["number_bits"].mask(in_float & layers["kind"].eq(SYNAPSES), 16),
+    )
+
+
+def as_scheme(layers: pd.DataFrame, scheme: str, bits: int) -> pd.DataFrame:
+    """Return the same operations with float layers stored as one scheme at one width.
 
     layers  columns of `cost.operations.Operation`, of one network or of several
 
     Each of these layers has one more number per channel, a scale, and 16 bits per number. Attention
     adds integers. Counts do not change. Other columns, such as energies, must be computed again.
     """
-    weights = layers["kind"].eq(SYNAPSES) & layers["bits"].eq(FLOAT_BITS)
-    products = layers["kind"].eq(PRODUCTS) & layers["bits"].eq(FLOAT_BITS)
+    in_float = layers["scheme"].eq(FLOAT)
+    weights, products = (in_float & layers["kind"].eq(kind) for kind in (SYNAPSES, PRODUCTS))
     scales = (layers["weights"] + layers["shared"]) // layers["fan_in"].clip(lower=1)
     return layers.assign(
-        scheme=layers["scheme"].mask(weights, "uniform").mask(products, ""),
-        bits=layers["bits"].mask(weights, 8).mask(products, 0),
+        scheme=layers["scheme"].mask(weights, scheme).mask(products, ""),
+        bits=layers["bits"].mask(weights, bits).mask(products, 0),
         numbers=layers["numbers"] + scales.where(weights, 0),
         number_bits=layers["number_bits"].mask(weights, NUMBER_BITS),
     )
+
+
+def as_int8(layers: pd.DataFrame) -> pd.DataFrame:
+    """Return the same operations with float layers stored as 8-bit uniform."""
+    return as_scheme(layers, "uniform", 8)
+
+
+class Reference(NamedTuple):
+    """What a network is compared with.
+
+    charged  operations of the float network -> the same as this reference stores and computes them
+    about    what a reader must know
+    """
+
+    charged: Callable[[pd.DataFrame], pd.DataFrame]
+    about: str
+
+
+FP32 = "fp32"
+# A new reference is a function above and an entry here; the first one is that of all views.
+REFERENCES = {
+    FP32: Reference(lambda layers: layers, "the float network as it is"),
+    "fp16": Reference(as_fp16, "the float network's operations in 16-bit floats"),
+    "int8": Reference(
+        as_int8,
+        "these at 8-bit uniform weights, what any integer datapath gets without a search",
+    ),
+}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from hetspike.cost.energy import NEURONS, OTHER, PRODUCTS, SYNAPSES, UNCOUNTED
+from hetspike.cost.kinds import NEURONS, OTHER, PRODUCTS, SYNAPSES, UNCOUNTED
 from hetspike.cost.sizes import FLOAT_BITS, NUMBER_BITS
 from hetspike.data.samples import Samples
 from hetspike.inspection.counting import Seen, Weighed
@@ -22,7 +22,7 @@ IN_FLOAT = Choice(FLOAT, FLOAT_BITS)
 
 
 class Operation(NamedTuple):
-    """One row of the cost model; `kind` is one of those in `cost.energy`.
+    """One row of the cost model; `kind` is one of those in `cost.kinds`.
 
     Counts are per recording, over all T steps, as a mean over the recordings.
 
@@ -84,20 +84,21 @@ class Stored:
 
 
 def predict_and_count(
-    model: nn.Module, samples: Samples, assignment: Assignment
+    model: nn.Module, samples: Samples, assignment: Assignment, watch: Watch | None = None
 ) -> tuple[list[int], list[Operation]]:
     """Predict classes [R] and count the operations, in one pass over the samples.
 
     `model` has plain weights, as from `packed.packing.unpack`. `assignment` is how they are stored.
+    `watch` is a new `Watch` of the model, for callers that take more from the pass.
     Parts of a network that run kernels report what they compute, so they need no slower pass.
     Rows of one kind are in the order of execution. A layer that never ran comes after the others,
     with its stored numbers and no operations, and a warning names it.
 
     Residual additions, pools, means, batch norms and scaling by constants are left out, as in the
     papers of the field. Any other operation that is not counted has its own row of the kind
-    `cost.energy.UNCOUNTED` with NaN for its counts, and a warning names it.
+    `cost.kinds.UNCOUNTED` with NaN for its counts, and a warning names it.
     """
-    with Watch(model) as seen:
+    with watch or Watch(model) as seen:
         predictions = logits_of(model, samples, BATCH).argmax(1).tolist()
     operations = list(_rows(model, seen, assignment, *samples.frames.shape[:2]))
     if unused := [name for name in quantizable_layers(model) if name not in seen.weighed]:

@@ -10,11 +10,16 @@ an interval of the same kind. The scheme to beat is the one of the highest test 
 bits: the choice favours the single scheme.
 """
 
+from collections.abc import Iterator
+from itertools import groupby
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from hetspike.cost.sizes import effective_bits
+from hetspike.names import is_plain
 from hetspike.quantization.levels import BINARY
 from hetspike.results.statistics import correctness, means_with_intervals
 
@@ -51,7 +56,7 @@ def comparison_table(
 
     predictions  dataset, cell, seed, recording, group, label, prediction
     layers       dataset, cell, seed, weights, bits (one row per operation)
-    cells        cell, method, setting, searched, distilled; distilled cells are left out
+    cells        cell, method, setting, searched; cells that repeat another one are left out
     efforts      dataset, cell, qat_runs: what each search cost, a row per seed
     reference    the cell that drops are counted from
 
@@ -59,43 +64,93 @@ def comparison_table(
     the means of draws. `single` is the best single scheme at the same bits, empty where no scheme
     has rows on both sides.
     """
-    cells = cells[~cells["distilled"]]
     tables = []
+    by_dataset = groupby(searched(predictions, layers, cells), lambda each: each.dataset)
+    for dataset, found in by_dataset:
+        each_search = list(found)
+        costs = efforts[efforts["dataset"] == dataset].groupby("cell")["qat_runs"].mean()
+        rows, lost, gained = [], [], []
+        for search in each_search:
+            by_network = 100 * search.right.mean(2)  # [draws, S]
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "method": search.method,
+                    "setting": search.setting,
+                    "effective_bits": search.bits.mean(),
+                    "accuracy": by_network.mean(),
+                    "accuracy_sd": pd.Series(by_network.ravel()).std(),
+                    "n": by_network.size,
+                    "draws_sd": pd.Series(by_network.mean(1)).std(),
+                    "single": search.scheme,
+                    "single_accuracy": 100 * search.single.mean(),
+                    "qat_runs": costs[search.draws].mean(),
+                }
+            )
+            lost.append(search.others[reference] - search.right.mean(0))
+            gained.append(search.gained)
+        groups = each_search[0].groups
+        drops = means_with_intervals("drop", np.array(lost), groups, seed=seed)
+        gains = means_with_intervals("gain", np.array(gained), groups, seed=seed)
+        tables.append(pd.DataFrame(rows).assign(**drops, **gains))
+    return _joined(tables, COMPARISON_COLUMNS)
+
+
+class Searched(NamedTuple):
+    """The networks of one search at one budget on one dataset, and the single scheme to beat.
+
+    draws   their cells
+    bits    effective bits [S], a mean over draws
+    right   1 where a network is right [draws, S, R], of recordings with groups [R]
+    scheme  of highest accuracy at these bits, empty where none has rows on both sides, and then
+    single  [S, R] is NaN
+    others  cell -> [S, R], of all cells
+    """
+
+    dataset: str
+    method: str
+    setting: float
+    draws: list[str]
+    bits: NDArray[np.float64]
+    right: NDArray[np.int64]
+    groups: NDArray
+    scheme: str
+    single: NDArray[np.float64]
+    others: dict[str, NDArray[np.int64]]
+
+    @property
+    def gained(self) -> NDArray[np.float64]:
+        """How much more of each recording is right than with the single scheme [S, R]."""
+        return self.right.mean(0) - self.single
+
+
+def searched(
+    predictions: pd.DataFrame, layers: pd.DataFrame, cells: pd.DataFrame
+) -> Iterator[Searched]:
+    """Every search at every budget, dataset by dataset, from tables as in `comparison_table`."""
+    cells = cells[cells["cell"].map(is_plain)]
     for dataset, predicted in predictions.groupby("dataset", sort=False):
         names, right, groups = correctness(predicted[predicted["cell"].isin(cells["cell"])])
         networks = layers[layers["dataset"] == dataset].groupby(["cell", "seed"])
         bits = networks.apply(effective_bits).unstack("seed").loc[names].to_numpy()  # [K, S]
         schemes = _schemes(cells[~cells["searched"]], names)
-        costs = efforts[efforts["dataset"] == dataset].groupby("cell")["qat_runs"].mean()
-        rows, lost, gained = [], [], []
         searches = cells[cells["searched"]].groupby(["method", "setting"], sort=False)
-        for (method, setting), draws in searches:
+        for _, draws in searches:
             at = names.get_indexer(pd.Index(draws["cell"]))
             spent = bits[at].mean(0)  # [S]
             scheme, single = _best_at(schemes, right, spent)
-            by_network = 100 * right[at].mean(2)  # [draws, S]
-            rows.append(
-                {
-                    "dataset": dataset,
-                    "method": method,
-                    "setting": setting,
-                    "effective_bits": spent.mean(),
-                    "accuracy": by_network.mean(),
-                    "accuracy_sd": pd.Series(by_network.ravel()).std(),
-                    "n": by_network.size,
-                    "draws_sd": pd.Series(by_network.mean(1)).std(),
-                    "single": scheme,
-                    "single_accuracy": 100 * single.mean(),
-                    "qat_runs": costs[draws["cell"]].mean(),
-                }
+            yield Searched(
+                dataset=str(dataset),
+                method=draws["method"].iloc[0],
+                setting=draws["setting"].iloc[0],
+                draws=[*draws["cell"]],
+                bits=spent,
+                right=right[at],
+                groups=groups,
+                scheme=scheme,
+                single=single,
+                others=dict(zip(names, right, strict=True)),
             )
-            lost.append(right[names.get_loc(reference)] - right[at].mean(0))
-            gained.append(right[at].mean(0) - single)
-        if rows:
-            drops = means_with_intervals("drop", np.array(lost), groups, seed=seed)
-            gains = means_with_intervals("gain", np.array(gained), groups, seed=seed)
-            tables.append(pd.DataFrame(rows).assign(**drops, **gains))
-    return _joined(tables, COMPARISON_COLUMNS)
 
 
 def _best_at(

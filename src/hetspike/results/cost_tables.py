@@ -15,14 +15,7 @@ from itertools import groupby
 
 import pandas as pd
 
-from hetspike.cost.energy import (
-    ENERGY_VIEWS,
-    INT8,
-    INT8_VIEWS,
-    as_int8,
-    energies,
-    operations_of,
-)
+from hetspike.cost.energy import ENERGY_VIEWS, FP32, REFERENCES, energies, operations_of
 from hetspike.cost.sizes import compression, effective_bits, mac_bits, model_bits, stored_bits
 from hetspike.quantization.levels import SCHEMES, Arithmetic
 
@@ -32,9 +25,26 @@ SIZES = {
     "model_bits": model_bits,
     "mac_bits": mac_bits,
 }
-RATIOS = [f"energy_{view}" for view in ENERGY_VIEWS]
-INT8_RATIOS = [f"energy_{view}_{INT8}" for view in INT8_VIEWS]
-PICOJOULES = [f"{view}_pj" for view, each in ENERGY_VIEWS.items() if each.in_picojoules]
+
+
+def measure_of(view: str, reference: str) -> str:
+    """The name of a ratio.
+
+    >>> measure_of("ops", "fp32"), measure_of("ops", "int8")
+    ('energy_ops', 'energy_ops_int8')
+    """
+    return f"energy_{view}" if reference == FP32 else f"energy_{view}_{reference}"
+
+
+# measure -> its view and reference; a view that ignores widths is compared with fp32 alone
+RATIOS = {
+    measure_of(view, reference): (view, reference)
+    for reference in REFERENCES
+    for view, each in ENERGY_VIEWS.items()
+    if each.by_width or reference == FP32
+}
+ORDERED = [measure_of(view, FP32) for view in ENERGY_VIEWS]  # the order is that of any reference
+PICOJOULES = {view: f"{view}_pj" for view, each in ENERGY_VIEWS.items() if each.in_picojoules}
 NETWORK = ["dataset", "cell", "seed"]
 ENDS = ("", "_low", "_high")
 
@@ -57,35 +67,34 @@ def layer_table(layers: pd.DataFrame) -> pd.DataFrame:
 def by_network(layers: pd.DataFrame, networks: pd.DataFrame, *, reference: str) -> pd.DataFrame:
     """One row per dataset, cell and seed (the index): every size and every energy.
 
-    layers: `layer_table`. packed_compression and energy_<view> are ratios reference / network of
-    the same seed, energy_<view>_int8 those of the reference charged at 8-bit uniform weights
-    (`cost.energy.as_int8`); <view>_pj is the energy itself, picojoules a recording.
+    layers: `layer_table`. packed_compression and the measures of RATIOS are ratios reference /
+    network of the same seed, for energies the operations of the reference as each of
+    `cost.energy.REFERENCES` charges them; <view>_pj is the energy itself, picojoules a recording.
     """
-    rows, in_int8 = [], {}
+    rows, references = [], {}
     for name, operations in layers.groupby(NETWORK, sort=False):
         spent = operations[list(ENERGY_VIEWS)].sum()
         dataset, cell, seed = name
         if cell == reference:
-            in_int8[dataset, seed] = energies(as_int8(operations)).sum()
+            references[dataset, seed] = {
+                of: energies(each.charged(operations)).sum() for of, each in REFERENCES.items()
+            }
         rows.append(
             {
                 **dict(zip(NETWORK, name, strict=True)),
                 **{size: of(operations) for size, of in SIZES.items()},
-                **spent.add_prefix("energy_"),
-                **spent.add_suffix("_pj")[PICOJOULES],
+                **spent,
             }
         )
     table = pd.DataFrame(rows).merge(
         networks[[*NETWORK, "packed_bytes"]], on=NETWORK, validate="one_to_one"
     )
-    table["packed_compression"] = table["packed_bytes"]
-    floats = table[table["cell"] == reference].set_index(["dataset", "seed"])
     same = pd.MultiIndex.from_frame(table[["dataset", "seed"]])
-    for view, measure in zip(INT8_VIEWS, INT8_RATIOS, strict=True):
-        table[measure] = [in_int8[run][view] for run in same] / table[f"energy_{view}"]
-    for measure in ("packed_compression", *RATIOS):
-        table[measure] = floats[measure].loc[same].to_numpy() / table[measure].to_numpy()
-    return table.set_index(NETWORK)
+    floats = table[table["cell"] == reference].set_index(["dataset", "seed"])["packed_bytes"]
+    table["packed_compression"] = floats.loc[same].to_numpy() / table["packed_bytes"]
+    for measure, (view, of) in RATIOS.items():
+        table[measure] = [references[run][of][view] for run in same] / table[view]
+    return table.rename(columns=PICOJOULES).set_index(NETWORK)
 
 
 def mean_and_range(by_seed: pd.DataFrame) -> pd.DataFrame:
@@ -106,9 +115,15 @@ def size_table(costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def energy_table(costs: pd.DataFrame) -> pd.DataFrame:
-    """dataset, cell, ratios to float and to 8 bits by view, and the energies themselves."""
-    columns = [f"{measure}{end}" for measure in [*RATIOS, *INT8_RATIOS] for end in ENDS]
-    return costs[columns + PICOJOULES].reset_index()
+    """dataset, cell, ratios to each reference by view, and the energies themselves."""
+    columns = [f"{measure}{end}" for measure in RATIOS for end in ENDS]
+    return costs[[*columns, *PICOJOULES.values()]].reset_index()
+
+
+def narrower_table(costs: pd.DataFrame) -> pd.DataFrame:
+    """dataset, cell, and ratios to the references other than fp32."""
+    others = [measure for measure, (_, reference) in RATIOS.items() if reference != FP32]
+    return costs[[f"{measure}{end}" for measure in others for end in ENDS]].reset_index()
 
 
 def rivals(cells: pd.DataFrame) -> Iterator[list[str]]:
@@ -132,11 +147,11 @@ def order_table(costs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for dataset in costs.index.unique("dataset"):
         for names in rivals(cells):
-            ratios = costs.loc[dataset].loc[names, RATIOS]
-            orders = {view: _ordered(ratios[view]) for view in RATIOS}
+            ratios = costs.loc[dataset].loc[names]
+            orders = {measure: _ordered(ratios[measure]) for measure in ORDERED}
             rows.append({"dataset": dataset, "cells": ", ".join(names), **orders})
             rows[-1]["same"] = len(set(orders.values())) == 1
-    return pd.DataFrame(rows, columns=["dataset", "cells", *RATIOS, "same"])
+    return pd.DataFrame(rows, columns=["dataset", "cells", *ORDERED, "same"])
 
 
 def _ordered(ratios: pd.Series) -> str:

@@ -75,6 +75,11 @@ def _pictures(figures: dict[str, bytes]) -> list[dict[str, str]]:
     ]
 
 
+def _place(told: str) -> int:
+    """The place of a verdict among all; tables tell "met" with its tolerance."""
+    return [told.startswith(each) for each in get_args(Verdict)].index(True)
+
+
 def _verdict_first(claims: Table) -> Table:
     """The claims with their last column first, which a phone then shows, and their ids last."""
     headings, *rows = ([line[-1], *line[1:-1], line[0]] for line in (claims.headings, *claims.rows))
@@ -122,7 +127,7 @@ def page(content: Content) -> str:
             "times": _times(content.seconds),
             "pictures": _pictures(content.figures),
             "tables": {name: each for name, each in content.tables.items() if name != "claims"},
-            "counts": {verdict: counts[verdict] for verdict in get_args(Verdict)},
+            "counts": dict(sorted(counts.items(), key=lambda each: _place(each[0]))),
             "judged": judged,
             "not_run": not_run,
         }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from hetspike.names import FLOAT, FLOAT_TUNED
-from hetspike.results.cost_tables import INT8_RATIOS, RATIOS
+from hetspike.results.cost_tables import RATIOS
 from hetspike.results.statistics import accuracies
 from hetspike.training.history import selected
 
@@ -28,7 +28,7 @@ MEASURES = {
     "drop": Notation("z.1f", " pp"),
     "effective_bits": Notation(".2f", " bits"),
     "compression": FACTOR,
-    **dict.fromkeys([*RATIOS, *INT8_RATIOS], FACTOR),
+    **dict.fromkeys(RATIOS, FACTOR),
 }
 RESULT_COLUMNS = (
     *("dataset", "cell", "method", "setting"),

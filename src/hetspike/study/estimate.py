@@ -76,9 +76,10 @@ def passes(study: Study, job: Job, counts: Extent) -> float:
         case "watch_test":
             return float_training.passes(*recordings) + float_training.epochs * counts.test
         case "quantize":
-            distilled = next(row.distilled for row in study.rows if row.name == job.row)
-            from_teacher = study.qat.epochs * counts.train if distilled else 0
-            return study.qat.passes(*recordings) + from_teacher
+            row = next(row for row in study.rows if row.name == job.row)
+            qat = study.qat_of(row)
+            from_teacher = qat.epochs * counts.train if row.distilled else 0
+            return qat.passes(*recordings) + from_teacher
         case "scores":
             return search_passes(study.searches[job.search])
         case "search":

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from hetspike.errors import shortened
-from hetspike.names import DISTILLED
+from hetspike.names import is_plain, plain
 from hetspike.networks import AnyNetwork
 from hetspike.quantization.levels import SCHEMES
 from hetspike.search import SEARCHES
@@ -60,6 +60,7 @@ class Row(NamedTuple):
     searched   whether the method is a key of `searches`
     draw       number of the draw, for a search with several draws
     distilled  whether QAT learns from the float network as well as from labels
+    times      by what the epochs of QAT are multiplied
     against    the row with which this one is compared because it differs in one part; or ""
     """
 
@@ -69,12 +70,18 @@ class Row(NamedTuple):
     searched: bool = False
     draw: int = 0
     distilled: bool = False
+    times: int = 1
     against: str = ""
 
     @property
     def plain(self) -> str:
-        """Return the name of the row without distillation, which has the same assignment."""
-        return self.name.removesuffix(DISTILLED)
+        """Return the name of the row that this one repeats; it has the same assignment."""
+        return plain(self.name)
+
+    @property
+    def repeated(self) -> bool:
+        """Whether this row repeats another one with another QAT."""
+        return not is_plain(self.name)
 
 
 class DatasetPlan(Settings):
@@ -110,9 +117,25 @@ class SearchPlan(Settings):
     settings: dict[str, Any]
 
 
+RowNames = Annotated[
+    tuple[str, ...], Field(min_length=1, max_length=MOST_ROWS), AfterValidator(check_once)
+]
+
+
 class DistillationPlan(Distillation):
     """The settings of distillation in a study."""
 
-    rows: Annotated[
-        tuple[str, ...], Field(min_length=1, max_length=MOST_ROWS), AfterValidator(check_once)
-    ] = Field(description="rows that are also trained with distillation, each as a second row")
+    rows: RowNames = Field(
+        description="rows that are also trained with distillation, each as a second row"
+    )
+
+
+class LongerPlan(Settings):
+    """Which rows are also fine-tuned for more epochs."""
+
+    rows: RowNames = Field(description="rows that are repeated, each as a row for each number")
+    times: Annotated[
+        tuple[Annotated[Int, Field(gt=1, le=100)], ...],
+        Field(min_length=1, max_length=10),
+        AfterValidator(check_once),
+    ] = Field(description="by what the epochs of QAT are multiplied")

@@ -17,7 +17,7 @@ from hetspike.data.events import DATASETS
 from hetspike.data.events.catalogue import extent
 from hetspike.data.events.protocols import check_protocol
 from hetspike.errors import UserError, shortened
-from hetspike.names import DISTILLED, FLOAT, FLOAT_TUNED
+from hetspike.names import DISTILLED, FLOAT, FLOAT_TUNED, LONGER
 from hetspike.quantization.levels import SCHEMES
 from hetspike.search import SEARCHES
 from hetspike.settings import SEED_DRAWS, Recipe, Seed, Settings, checked
@@ -26,6 +26,7 @@ from hetspike.study.plans import (
     Candidates,
     DatasetPlan,
     DistillationPlan,
+    LongerPlan,
     Name,
     Row,
     Schemes,
@@ -81,6 +82,10 @@ class Study(Settings):
         None, description="rows that also learn from the float network, and how"
     )
 
+    longer: LongerPlan | None = Field(
+        None, description="rows that are also fine-tuned for more epochs, for the table of effort"
+    )
+
     @model_validator(mode="after")
     def check_shares(self) -> "Study":
         if self.shares == self.study:
@@ -92,6 +97,7 @@ class Study(Settings):
         rows = 2 + sum(map(len, self.schemes.values()))
         rows += sum(len(plan.budgets) * plan.draws for plan in self.searches.values())
         rows += len(self.distillation.rows) if self.distillation else 0
+        rows += len(self.longer.rows) * len(self.longer.times) if self.longer else 0
         if rows == 2:
             raise ValueError("schemes and searches are empty: name a row to quantize")
         networks = len(self.datasets) * len(self.seeds) * rows
@@ -166,14 +172,15 @@ class Study(Settings):
         return self
 
     @model_validator(mode="after")
-    def check_distilled_rows(self) -> "Study":
+    def check_repeated_rows(self) -> "Study":
         rows = [FLOAT_TUNED, *(row.name for row in self._quantized_rows())]
-        for name in self.distillation.rows if self.distillation else ():
-            if name not in rows:
-                raise ValueError(
-                    f"distillation.rows: there is no row '{shortened(name, 40)}' to repeat: use "
-                    f"some of {shortened(', '.join(rows), 120)}"
-                )
+        for key, plan in {"distillation": self.distillation, "longer": self.longer}.items():
+            for name in plan.rows if plan else ():
+                if name not in rows:
+                    raise ValueError(
+                        f"{key}.rows: there is no row '{shortened(name, 40)}' to repeat: use "
+                        f"some of {shortened(', '.join(rows), 120)}"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -221,6 +228,10 @@ class Study(Settings):
         assert recipe, "check_defaults"
         return recipe
 
+    def qat_of(self, row: Row) -> Recipe:
+        """Return the recipe of QAT of a row."""
+        return self.qat.model_copy(update={"epochs": self.qat.epochs * row.times})
+
     def recordings_made_by(self, dataset: str) -> dict[str, Any]:
         """Return the settings that make the events of a dataset."""
         return {dataset: {"source": self.datasets[dataset].source}}
@@ -249,7 +260,7 @@ class Study(Settings):
         made_by = self._float_made_by(dataset)
         if row.name == FLOAT:
             return made_by
-        made_by |= {"qat": self.qat.model_dump(), "boundary_layers": self.boundary_layers}
+        made_by |= {"qat": self.qat_of(row).model_dump(), "boundary_layers": self.boundary_layers}
         if row.searched:
             made_by |= self.search_made_by(dataset, row)
         elif row.setting is not None:
@@ -278,11 +289,18 @@ class Study(Settings):
             *self._quantized_rows(),
         )
         again = self.distillation.rows if self.distillation else ()
-        return plain + tuple(
+        distilled = (
             row._replace(name=row.name + DISTILLED, distilled=True, against=row.name)
             for row in plain
             if row.name in again
         )
+        longer = (
+            row._replace(name=f"{row.name}{LONGER}{times}", times=times, against=row.name)
+            for row in plain
+            if self.longer and row.name in self.longer.rows
+            for times in self.longer.times
+        )
+        return *plain, *distilled, *longer
 
     def _quantized_rows(self) -> Iterator[Row]:
         for scheme, widths in self.schemes.items():

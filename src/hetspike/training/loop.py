@@ -18,6 +18,7 @@ from hetspike.inspection.inference import accuracy, answers, logits_of
 from hetspike.inspection.modes import frozen, set_training
 from hetspike.settings import Augmentation, Distillation, Recipe, Schedule
 from hetspike.training.augmentation import augment, mix
+from hetspike.training.batch_norms import reestimate
 from hetspike.training.history import Epoch, selected
 
 
@@ -107,7 +108,8 @@ def fit(
                   the weights of this epoch, "selected" those of the epoch that
                   `training.history.selected` returns so far
 
-    The model ends with the weights of the last epoch. If the model is in training mode, its modules
+    The model ends with the weights of the last epoch, and with the statistics of its batch norms
+    that the recipe names. If the model is in training mode, its modules
     in evaluation mode stay in it, and so do batch norms whose parameters do not learn.
 
     Raises UserError at once if the network or the recordings do not keep to
@@ -165,6 +167,9 @@ def fit(
                 check_numbers(numbers)
             loss_sum += loss.item() * len(labels)
             hits += int((logits.argmax(1) == labels).sum())
+        if recipe.batch_norms == "re-estimated" and epoch + 1 == recipe.epochs:
+            order = torch.randperm(len(train.labels))
+            reestimate(model, (frames for frames, _ in train.batches(recipe.batch_size, order)))
         with during(f"epoch {epoch + 1}"):
             check_numbers(gradient_sizes(model, optimizer))
             validation_logits = logits_of(model, validation)

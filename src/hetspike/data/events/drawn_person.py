@@ -6,8 +6,7 @@ Sides are the person's own: the right hand is seen on the left. Directions are t
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-SIZE = 32  # sensor width and height [pixels]
-MIDDLE = (SIZE - 1) / 2
+from hetspike.data.events.rendering import MIDDLE, SIZE
 
 GESTURES = (
     "hand clapping",

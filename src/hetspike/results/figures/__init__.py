@@ -22,7 +22,9 @@ MODULES = {
     "accuracy-{dataset}": "accuracy",
     "assignments-{search}": "layers",
     "energy": "energy",
+    "energy-range": "energy",
     "spike-rates": "layers",
+    "firing-{dataset}": "firing",
 }
 
 

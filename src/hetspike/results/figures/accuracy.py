@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from hetspike.names import DISTILLED, FLOAT_TUNED, is_stand_in
+from hetspike.names import FLOAT_TUNED, is_plain, is_stand_in
 from hetspike.quantization.levels import BINARY, SCHEMES
 from hetspike.results.figures.style import STYLES, Picture, Style, family_of, style_of, titled
 
@@ -27,7 +27,7 @@ def _points(results: pd.DataFrame) -> pd.DataFrame:
     Draws of a search are averaged, and their intervals: a mean's own interval would be narrower.
     """
     measured = [f"accuracy{end}" for end in ("", "_low", "_high")] + ["effective_bits"]
-    shown = results[results["setting"].notna() & ~results["cell"].str.endswith(DISTILLED)]
+    shown = results[results["setting"].notna() & results["cell"].map(is_plain)]
     draws = shown.groupby(["method", "setting"], sort=False)
     points = draws[measured].mean().assign(draws=draws.size()).reset_index()
     methods = list(points["method"].unique())

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from hetspike.names import FLOAT, FLOAT_TUNED
+from hetspike.names import FLOAT, FLOAT_TUNED, is_plain
 from hetspike.quantization.levels import BINARY, SCHEMES
 from hetspike.results.figures.style import (
     STYLES,
@@ -25,24 +25,24 @@ BLOCK_GAP = 0.6  # between the networks of two budgets, in rows
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue
 
 
-def _named(chosen: pd.DataFrame) -> pd.DataFrame:
+def named_layers(chosen: pd.DataFrame) -> pd.DataFrame:
     """layer, part, short_name: a row a layer, in order."""
     return chosen[["layer", "part", "short_name"]].drop_duplicates("layer").reset_index(drop=True)
 
 
-def _boundaries(named: pd.DataFrame) -> list[float]:
+def boundaries(named: pd.DataFrame) -> list[float]:
     """Where parts of the network begin."""
     parts = named["part"]
     return [float(place) for place in np.flatnonzero(parts.ne(parts.shift()))]
 
 
-def _name_layers(axes: Axes, named: pd.DataFrame) -> None:
+def name_layers(axes: Axes, named: pd.DataFrame) -> None:
     """Layers below the axes."""
     axes.set_xticks(np.arange(len(named)) + 0.5, list(named["short_name"]), rotation=90)
     axes.xaxis.set_tick_params(length=0, labelsize="small")
 
 
-def _name_parts(axes: Axes, named: pd.DataFrame) -> None:
+def name_parts(axes: Axes, named: pd.DataFrame) -> None:
     """Parts of the network above the axes."""
     parts = named["part"]
     centres = parts.index.to_series().groupby(parts, sort=False).mean() + 0.5
@@ -110,9 +110,9 @@ def assignments(layers: pd.DataFrame, cells: pd.DataFrame, search: str) -> Figur
 
     layers  layer, part, short_name, scheme, bits, weights, cell, dataset, seed (one row per
             operation)
-    cells   cell, method, setting, draw, distilled
+    cells   cell, method, setting, draw
     """
-    rows = cells[~cells["distilled"] & cells["method"].isin([search, f"{search}-{BINARY}"])]
+    rows = cells[cells["cell"].map(is_plain) & cells["method"].isin([search, f"{search}-{BINARY}"])]
     chosen = rows.merge(layers[layers["weights"] > 0], on="cell")  # in the order of `cells`
     datasets = list(chosen["dataset"].unique())
     networks = chosen.drop_duplicates(["cell", "seed"])
@@ -126,10 +126,10 @@ def assignments(layers: pd.DataFrame, cells: pd.DataFrame, search: str) -> Figur
     panels = figure.subplots(1, len(datasets), squeeze=False, sharey=True)[0]
     for axes, dataset in zip(panels, datasets, strict=True):
         _draw_networks(axes, chosen[chosen["dataset"] == dataset])
-        named = _named(chosen[chosen["dataset"] == dataset])
-        _name_layers(axes, named)
-        _name_parts(axes, named)
-        for boundary in _boundaries(named):
+        named = named_layers(chosen[chosen["dataset"] == dataset])
+        name_layers(axes, named)
+        name_parts(axes, named)
+        for boundary in boundaries(named):
             axes.axvline(boundary, color="white", lw=3)
         axes.set_title(titled(dataset))
     panels[0].set_ylabel("budget\n(bits per weight)")
@@ -137,14 +137,14 @@ def assignments(layers: pd.DataFrame, cells: pd.DataFrame, search: str) -> Figur
     return figure
 
 
-def _compared(cells: pd.DataFrame) -> pd.DataFrame:
+def compared_rows(cells: pd.DataFrame) -> pd.DataFrame:
     """cell, row, method: float and, of every scheme and search, what has the fewest bits.
 
     Draws of a search are one row.
     """
     methods = list(cells["method"].unique())
     plain = [method for method in methods if not family_of(method, methods)[1]]
-    rows = cells[~cells["distilled"] & cells["method"].isin([FLOAT, *plain])]
+    rows = cells[cells["cell"].map(is_plain) & cells["method"].isin([FLOAT, *plain])]
     fewest = rows["setting"] == rows.groupby("method")["setting"].transform("min")
     rows = rows[fewest | (rows["method"] == FLOAT)]
     settings = rows["setting"].map(lambda setting: "" if pd.isna(setting) else f"-{setting:g}")
@@ -168,7 +168,7 @@ def spike_rates(layers: pd.DataFrame, cells: pd.DataFrame) -> Figure:
 
     layers  layer, part, short_name, weights, inputs, active, cell, dataset, seed (one row per
             operation)
-    cells   cell, method, setting, draw, distilled
+    cells   cell, method, setting, draw
 
     Above that of the reference, float-tuned; below, a row of panels per method, how many times
     that of the reference of the same seed. Bands span seeds, and draws of a search.
@@ -178,7 +178,7 @@ def spike_rates(layers: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     table = rates.pivot(index="layer", columns=["dataset", "cell", "seed"], values="rate")
     table = table.sort_index(axis=1)
     datasets = list(weighted["dataset"].unique())
-    compared = _compared(cells)
+    compared = compared_rows(cells)
     methods = list(compared["method"].unique())
     figure = Figure(
         figsize=(1.2 + 3.1 * len(datasets), 2.8 + 1.2 * len(methods)), layout="constrained"
@@ -196,7 +196,7 @@ def spike_rates(layers: pd.DataFrame, cells: pd.DataFrame) -> Figure:
         for axes in others:
             axes.sharey(first)
     for column, dataset in zip(panels.T, datasets, strict=True):
-        named = _named(weighted[weighted["dataset"] == dataset])
+        named = named_layers(weighted[weighted["dataset"] == dataset])
         along = list(named["layer"])
         reference = table[dataset, FLOAT_TUNED].where(lambda rate: rate > 0)  # else no ratio
         _draw_range(column[0], reference, along, STYLES[FLOAT_TUNED])
@@ -207,14 +207,14 @@ def spike_rates(layers: pd.DataFrame, cells: pd.DataFrame) -> Figure:
             _draw_range(axes, pd.concat(ratios, axis=1), along, style_of(str(method), methods))
             axes.axhline(1, color=STYLES[FLOAT_TUNED].colour, lw=0.8, ls="--", zorder=1)
         for axes in column:
-            for boundary in _boundaries(named)[1:]:
+            for boundary in boundaries(named)[1:]:
                 axes.axvline(boundary, color="#DDDDDD", lw=0.8, zorder=0)
             axes.spines[["top", "right"]].set_visible(False)
             axes.tick_params(labelsize="small")
             axes.label_outer()
         column[0].set_title(titled(dataset))
-        _name_parts(column[0], named)
-        _name_layers(column[-1], named)
+        name_parts(column[0], named)
+        name_layers(column[-1], named)
     panels[0, 0].set_yscale("log")
     panels[0, 0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panels[0, 0].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

@@ -22,6 +22,8 @@ class Measured(NamedTuple):
 
     results: pd.DataFrame  # `results.tables.results_table`
     energy: pd.DataFrame  # `results.cost_tables.energy_table`
+    dataflows: pd.DataFrame  # `results.sensitivity.dataflow_table`
+    firing: pd.DataFrame  # `results.firing.firing_table`, with those names of its layers
     layers: pd.DataFrame  # operations of the evaluation, with the part and short_name of layers
     histories: pd.DataFrame  # dataset, seed, cell and the fields of `training.history.Epoch`
     cells: pd.DataFrame

@@ -21,13 +21,19 @@ MODULES = {
     "results": "accuracy",
     "comparison": "accuracy",
     "ablations": "accuracy",
+    "effort": "accuracy",
     "significance": "accuracy",
     "sizes": "costs",
     "energy": "costs",
+    "energy-references": "costs",
+    "dataflows": "costs",
+    "paper-energy": "costs",
     "energy-claims": "costs",
     "order": "costs",
     "integer": "costs",
+    "firing": "firing",
     "datasets": "datasets",
+    "power": "power",
 }
 
 

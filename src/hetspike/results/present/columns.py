@@ -27,11 +27,14 @@ class Measured(NamedTuple):
     networks: pd.DataFrame
     cells: pd.DataFrame
     efforts: pd.DataFrame
+    firing: pd.DataFrame  # `results.firing.firing_table`
+    histories: pd.DataFrame  # dataset, cell, seed and the fields of `training.history.Epoch`
     described: pd.DataFrame  # `results.tables.describe_datasets`
     spent: pd.DataFrame  # `results.cost_tables.mean_and_range`
     results: pd.DataFrame
     claims: Claims
     verdicts: pd.DataFrame
+    paper_size: pd.DataFrame  # operations of a network of the paper's size, without an event
 
 
 class Table(NamedTuple):
