@@ -4,6 +4,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
+from histories import read_histories
 from jobs import Named, Say
 from reading import read_table
 from splits import read_split
@@ -12,7 +13,6 @@ from hetspike.atomic import sealed
 from hetspike.networks import load
 from hetspike.results.figures import drawn_in
 from hetspike.results.figures.style import Measured, rendered
-from hetspike.training.history import Epoch
 
 
 def with_short_names(table: pd.DataFrame, architectures: Named) -> pd.DataFrame:
@@ -38,15 +38,7 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
     labels = params["labels"]
     layers = pd.concat(map(read_table, input["layers"]), ignore_index=True)
     architectures = {labels[dataset]: each for dataset, each in params["architectures"].items()}
-    histories = pd.concat(
-        [
-            read_table(path, Epoch._fields).assign(dataset=labels[dataset], seed=seed, cell=cell)
-            for (dataset, seed, cell), path in zip(
-                params["networks"], input["histories"], strict=True
-            )
-        ],
-        ignore_index=True,
-    )
+    histories = read_histories(input["histories"], params["networks"])
     recorded = {
         labels[dataset]: (path, dataset, "train", params["sources"][dataset])
         for dataset, path in zip(labels, input["recordings"], strict=True)
@@ -57,7 +49,7 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
         dataflows=read_table(input["dataflows"], gaps=None),
         firing=with_short_names(read_table(input["firing"], gaps=None), architectures),
         layers=with_short_names(layers.replace({"dataset": labels}), architectures),
-        histories=histories,
+        histories=histories.replace({"dataset": labels}),
         cells=pd.DataFrame(params["cells"]).rename(columns={"name": "cell"}),
         recordings=lambda dataset: read_split(*recorded[dataset]),
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from histories import read_histories
 from jobs import Named, Say, write_json, write_text
 from machine import machine_class
 from reading import read_json, read_table
@@ -22,7 +23,6 @@ from hetspike.results.present import load
 from hetspike.results.present.columns import Measured
 from hetspike.results.present.forms import to_csv, to_data, to_latex, to_markdown
 from hetspike.results.tables import describe_datasets, metrics, results_table
-from hetspike.training.history import Epoch
 
 SENSOR = (128, 128)  # pixels of DVS128, which took two of the paper's three datasets
 CLASSES = 10  # of CIFAR10-DVS; they make one row of the network
@@ -62,15 +62,6 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
         *(list(dict.fromkeys(names)) for names in zip(*spikes, strict=True)),
         reference=FLOAT_TUNED,
     )
-    histories = pd.concat(
-        [
-            read_table(path, Epoch._fields).assign(dataset=dataset, seed=seed, cell=cell)
-            for (dataset, seed, cell), path in zip(
-                params["networks"], input["histories"], strict=True
-            )
-        ],
-        ignore_index=True,
-    )
     paper = paper_table(claims)
     layers = layer_table(layers)
     spent = mean_and_range(by_network(layers, networks, reference=FLOAT_TUNED))
@@ -85,7 +76,7 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
         cells=cells,
         efforts=efforts,
         firing=firing,
-        histories=histories,
+        histories=read_histories(input["histories"], params["networks"]),
         described=described,
         spent=spent,
         results=results,
