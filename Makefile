@@ -17,10 +17,14 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A study starts some 150 Python processes: without bytecode their imports alone take minutes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce smoke drift test reliability lint mutants bench docs publish lock setup
+.PHONY: reproduce decisive smoke drift test reliability lint mutants bench docs publish lock setup
 
 reproduce: $(READY)
 	$(BIN)/snakemake --cores all
+
+# As many seeds as config/claims.yaml plans for its verdicts; it takes from `make reproduce` what it can.
+decisive: $(READY)
+	$(BIN)/snakemake --cores all --configfile config/stand-ins.yaml config/decisive.yaml
 
 smoke: $(READY)
 	$(BIN)/snakemake --cores all --configfile config/smoke.yaml
@@ -62,11 +66,12 @@ bench: .bench/.ready
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-# When results are meant to have moved: those of the smoke study, and of the default study where it
-# ran, become the ones that `make drift` compares with and that README.md and docs/ show.
+# When results are meant to have moved: those of the smoke study, and of the default and the decisive one
+# where they ran, become the ones that `make drift` compares with and that README.md and docs/ show.
 publish: smoke
 	$(BIN)/python workflow/scripts/publish.py
-	$(BIN)/dvc commit --quiet --force smoke $(if $(wildcard results/default/metrics.json),reproduce)
+	$(BIN)/dvc commit --quiet --force smoke $(if $(wildcard results/default/metrics.json),reproduce) \
+		$(if $(wildcard results/decisive/metrics.json),decisive)
 	$(BIN)/dvc push --quiet
 
 setup: $(READY)

@@ -13,7 +13,7 @@ from tonic.transforms import ToFrame
 
 from hetspike.data.frames import frames
 
-STAND_INS = ["sim-saccade-digits", "sim-gestures", "sim-orbit-photos"]
+STAND_INS = ["sim-saccade-characters", "sim-gestures", "sim-orbit-textures"]
 
 
 def measure(*, recordings: int, rounds: int) -> list[Row]:

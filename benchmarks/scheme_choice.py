@@ -36,7 +36,7 @@ def choices(results: Path, search: str) -> pd.DataFrame:
         if not budget.replace(".", "").isdigit():
             continue  # of another row, such as fisher-binary
         dataset, seed = file.parts[-3:-1]
-        checkpoint = results / f"networks/{dataset}/{seed}/selected/float.safetensors"
+        checkpoint = results / f"networks/{dataset}/{seed}/float.safetensors"
         layers = quantizable_layers(load_trained(checkpoint.read_bytes())[0])
         for layer, (scheme, bits) in json.loads(file.read_text())["assignment"].items():
             if scheme not in ("uniform", "pot") or bits not in (3, 4):

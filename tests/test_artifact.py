@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs/ARTIFACT.md").read_text()
 BLOCKS = "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 INLINE = re.findall(r"`((?:make|snakemake|hetspike|dvc|python) [^`]+)`", PAGE)
 COMMANDS = [shlex.split(line) for line in dict.fromkeys([*BLOCKS.splitlines(), *INLINE])]
-CLAIM_ROWS = re.findall(r"^\| (`C.*?) \|.*\| (.*?) \|$", PAGE, re.MULTILINE)
+CLAIM_ROWS = re.findall(r"^\| (`[CS].*?) \|.*\| (.*?) \|$", PAGE, re.MULTILINE)
 
 
 def said(program: str) -> list[list[str]]:
@@ -69,11 +69,13 @@ def test_scripts_and_linked_files_exist():
 def test_every_claim_has_its_expected_verdict():
     table = rows_of(published("reproduce")["results/default/tables/claims.csv"].decode())
     expected = {
-        claim: re.split("[:,]", words)[0]
+        claim: {*re.split("[:,]", words)[0].split(" or ")}
         for names, words in CLAIM_ROWS
         for claim in names.split(", ")
     }
     assert expected.keys() == {f"`{claim['id']}`" for claim in JUDGED}
-    judged = {f"`{row['id']}`": row["verdict"] for row in table if row["verdict"] != "not run"}
-    # accuracies are claimed on the paper's recordings alone
-    assert expected == {claim: judged.get(claim, "not run") for claim in expected}
+    judged: dict[str, set[str]] = {claim: set() for claim in expected}
+    for row in table:
+        if row["verdict"] != "not run":  # as on the paper's recordings
+            judged[f"`{row['id']}`"].add(row["verdict"])
+    assert expected == {claim: verdicts or {"not run"} for claim, verdicts in judged.items()}

@@ -6,6 +6,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from projects import shipped
+from scipy import stats
 
 from hetspike.errors import UserError
 from hetspike.names import is_stand_in
@@ -22,6 +24,7 @@ from hetspike.results.claims import (
 from hetspike.results.cost_tables import RATIOS
 from hetspike.results.tables import RESULT_COLUMNS
 from hetspike.search.space import USED_UP
+from hetspike.study.study import parse_study
 
 CLAIMS = Path(__file__).parents[1] / "config" / "claims.yaml"
 CLAIM = {
@@ -55,6 +58,7 @@ ENERGY = {
 }
 
 
+SAMPLE = {"seeds": 8, "recordings": 3000, "sd_seeds": 1, "half_width": 1, "power": 0.5}
 FACTOR = {"equals": 8.0, "tolerance": 2.0}
 
 
@@ -65,7 +69,7 @@ def claim(**condition) -> Claim:
 
 def document(**changes) -> dict:
     energy = {"energy_tolerance": 0.25, "energy_claims": []}
-    return {"paper": [PAPER], "claims": [{**CLAIM, **changes}], **energy}
+    return {"paper": [PAPER], "claims": [{**CLAIM, **changes}], "sample": SAMPLE, **energy}
 
 
 def energy_document(**changes) -> dict:
@@ -250,14 +254,16 @@ def test_paper_table(published):
     table = paper_table(published).set_index("dataset")
     gesture = ["fisher-3.67", "DVS128 Gesture", 97.57, 8.72]
     assert table.loc["sim-gestures"].tolist() == table.loc["dvs-gesture"].tolist() == gesture
-    assert table.loc["sim-orbit-photos", "paper_energy"] == 10.2
+    assert table.loc["sim-orbit-textures", "paper_energy"] == 10.2
     assert table.columns.tolist() == ["cell", "paper_dataset", "paper_accuracy", "paper_energy"]
 
 
 def test_published_claims_can_be_measured(published):
     for each in published.all:
         assert {each.measure, f"{each.measure}_low", f"{each.measure}_high"} <= set(RESULT_COLUMNS)
-    assert {each.id.split("-")[0] for each in published.all} == {"C2", "C3", "C4", "C5"}
+    assert {each.id.split("-")[0] for each in published.all} == {
+        *("C2", "C3", "C4", "C5", "S1", "S2", "S3", "S4", "S5")
+    }
 
 
 def test_published_claims_cover_paper_and_stand_in_alike(published):
@@ -267,6 +273,8 @@ def test_published_claims_cover_paper_and_stand_in_alike(published):
         stand_ins = [name for name in each.datasets if is_stand_in(name)]
         if each.measure == "accuracy":
             assert not stand_ins
+        elif each.source == "this package":
+            assert all({*each.datasets} & protocol for protocol in protocols)
         else:
             assert stand_ins and any({*each.datasets} <= protocol for protocol in protocols)
 
@@ -282,6 +290,25 @@ def test_claims_on_memory_name_its_potentials(published):
         says = "(32-bit potentials)" in each.sentence
         view, _ = RATIOS.get(each.measure, ("", ""))
         assert says == (view in ("memory", "total")), each.id
+
+
+def test_the_planned_sample_tells_what_it_says(published):
+    """The mean of so many independent drops: half-width and power of Student's t."""
+    plan = published.sample
+    error, degrees = plan.sd_seeds / plan.seeds**0.5, plan.seeds - 1
+    bound = stats.t.ppf(0.975, degrees)
+    assert plan.half_width == pytest.approx(bound * error, abs=0.005)
+    assert plan.power == pytest.approx(stats.nct.sf(bound, degrees, 1 / error), abs=0.005)
+    assert plan.half_width < 1
+
+
+def test_the_study_that_decides_has_the_planned_sample(published):
+    study = parse_study(shipped("decisive"))
+    assert len(study.seeds) == published.sample.seeds
+    tests = {plan.source["test"] for plan in study.datasets.values()}
+    assert tests == {published.sample.recordings}
+    claimed = {each.cell for each in published.claims if each.source == "this package"}
+    assert claimed < {row.name for row in study.rows}
 
 
 def test_the_tolerance_of_an_accuracy_is_binomial(published):
@@ -367,6 +394,8 @@ def test_the_papers_own_numbers_would_support_its_claims(published):
     }
     reported = {name: result for result in published.paper for name in result.datasets}
     for each in published.all:
+        if each.source == "this package":
+            continue
         result = reported[each.datasets[0]]
         figures = {
             **exact[each.cell],

@@ -12,6 +12,7 @@ from hetspike.results.comparison import (
     ablation_table,
     at_equal_bits,
     comparison_table,
+    gains_of_cells,
 )
 from hetspike.results.present import load
 from hetspike.results.present.forms import to_latex, to_markdown
@@ -193,6 +194,18 @@ def test_ablations_by_hand():
     (row,) = table.to_dict("records")
     assert (row["cell"], row["against"]) == ("fisher-3-kd", "fisher-3")
     assert (row["accuracy"], row["against_accuracy"], row["gain"]) == (100.0, 87.5, 12.5)
+
+
+def test_gains_of_cells_are_those_of_their_tables(comparison):
+    """The search of two draws is no cell, and the row that repeats another one is no search."""
+    gains = gains_of_cells(comparison, ablation_table(PREDICTIONS, CELLS), CELLS)
+    found = gains.set_index("cell")
+    assert sorted(found.index) == ["fisher-3", "fisher-3-kd", "fisher-5"]
+    expected = comparison.set_index(["method", "setting"]).loc[("fisher", 3.0)]
+    for end in ("", "_low", "_high"):
+        assert found.loc["fisher-3", f"gain{end}"] == expected[f"gain{end}"]
+    assert found.loc["fisher-3-kd", "part_gain"] == 12.5
+    assert found[["gain", "part_gain"]].isna().to_numpy().sum() == 4
 
 
 @given(st.floats(1, 8), st.lists(st.booleans(), min_size=3, max_size=3))

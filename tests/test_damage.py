@@ -293,11 +293,9 @@ def test_an_object_of_a_job_has_its_keys_and_numbers(scripts, tmp_path, text, pr
 
 SCENES = [  # what is damaged, and what is asked for: jobs that do not wait for each other
     {
-        "events/sim-saccade-digits/train.npz": "frames/sim-saccade-digits/events.csv",
+        "events/sim-saccade-characters/train.npz": "frames/sim-saccade-characters/events.csv",
         "frames/sim-gestures/validation.zip": "linear/sim-gestures.npz",
-        "networks/sim-gestures/0/selected/float.safetensors": (
-            "searches/sim-gestures/0/fisher-3.14.json"
-        ),
+        "networks/sim-gestures/0/float.safetensors": "searches/sim-gestures/0/fisher-3.14.json",
         "searches/sim-gestures/1/dnas-3.14.json": "networks/sim-gestures/1/dnas-3.14.csv",
     },
     {
@@ -305,7 +303,7 @@ SCENES = [  # what is damaged, and what is asked for: jobs that do not wait for 
             "packed/sim-gestures/0/selected/uniform-2.safetensors"
         ),
         "packed/sim-gestures/1/pot-3.safetensors": "evaluation/sim-gestures/1/pot-3/networks.csv",
-        "linear/sim-saccade-digits.npz": "evaluation/sim-saccade-digits/linear.csv",
+        "linear/sim-saccade-characters.npz": "evaluation/sim-saccade-characters/linear.csv",
     },
     {"evaluation/sim-gestures/0/pot-3/predictions.csv": "tables/results.csv"},
 ]

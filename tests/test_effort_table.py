@@ -1,4 +1,4 @@
-"""What more epochs of QAT change: by hand, and the rows of a study that it comes from."""
+"""What more epochs change: by hand, and the rows of a study that it comes from."""
 
 import pandas as pd
 import pytest
@@ -9,7 +9,7 @@ from hetspike.results.effort import effort_table
 from hetspike.results.present import load
 from hetspike.study.study import parse_study
 
-LONGER = {"rows": ["float-tuned", "uniform-2"], "times": [2, 4]}
+LONGER = {"rows": ["float", "float-tuned", "uniform-2"], "times": [2, 4]}
 # validation accuracy of the last epoch, by row and seed
 LAST = {
     "float-tuned": (0.90, 0.92, 0.94),
@@ -69,10 +69,11 @@ def test_rows_of_a_study_are_repeated_with_more_epochs():
     assert list(repeated) == [f"{row}-x{n}" for row in LONGER["rows"] for n in LONGER["times"]]
     for name, row in repeated.items():
         assert (row.plain, row.against) == (name[:-3],) * 2
-        assert study.qat_of(row).epochs == row.times * study.qat.epochs
         plain = next(each for each in study.rows if each.name == row.plain)
         one, other = (study.network_made_by("sim-gestures", each) for each in (row, plain))
-        assert one.pop("qat") == other.pop("qat") | {"epochs": row.times * study.qat.epochs}
+        recipe = "float_training" if plain.name == "float" else "qat"
+        longer = {"epochs": row.times * getattr(study, recipe).epochs}
+        assert one.pop(recipe) == other.pop(recipe) | longer
         assert one == other
     longer = {"rows": ["uniform-7"], "times": [2]}
     with pytest.raises(UserError, match=r"longer.rows: there is no row 'uniform-7' to repeat"):

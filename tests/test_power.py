@@ -25,7 +25,7 @@ from hetspike.results.power import (
     error_and_degrees,
     error_parts,
     half_widths,
-    judged_drops,
+    judged,
     power_table,
     seeds_for,
 )
@@ -219,20 +219,23 @@ def test_a_table_by_hand():
     assert drop["bootstrap"] == pytest.approx(4)  # both seeds and both groups may be one twice
     assert (gain["half_width"], gain["seeds_needed"], gain["power"]) == (0, 2, 100)
     assert math.isnan(single["half_width"]) and single["bootstrap"] == pytest.approx(2)
-    shown = load("power").shown(found).values.tolist()
-    assert shown[0][:5] == ["sim-b", "drop of pot-3", 2, 2, 2]
+    shown = load("power").shown(found.assign(planned=8)).values.tolist()
+    assert shown[0][:5] == ["sim-b", "drop of pot-3", 2, 2, "2 of 8"]
     assert shown[0][5:9] == ["2.83", "2.00", "2.00", "0.00"] and shown[0][-1] == "never"
     assert shown[2][5:] == ["-"] * 5 + ["2.00", "-", "-"]
 
 
-NO_CLAIMS = {"paper": [], "energy_tolerance": 0.2, "energy_claims": []}
+SAMPLE = {"seeds": 8, "recordings": 3000, "sd_seeds": 1, "half_width": 1, "power": 0.5}
+NO_CLAIMS = {"paper": [], "sample": SAMPLE, "energy_tolerance": 0.2, "energy_claims": []}
 
 
-def test_the_drops_of_claims_are_looked_at():
+def test_the_differences_of_claims_are_looked_at():
     about = {"sentence": "s", "tolerance": 0, "why": "w", "source": "s", "at_most": 1.0}
     claims = [
         {"id": "1", "datasets": ["d", "other"], "cell": "b", "measure": "drop", **about},
         {"id": "2", "datasets": ["d"], "cell": "c", "measure": "accuracy", **about},
+        {"id": "3", "datasets": ["d"], "cell": "c", "measure": "part_gain", **about},
+        {"id": "4", "datasets": ["d"], "cell": "b", "measure": "part_gain", **about},
     ]
     rows = [
         (dataset, cell, seed, r, r, 1, int(cell == "a" or r == 0))
@@ -242,14 +245,16 @@ def test_the_drops_of_claims_are_looked_at():
         for r in (0, 1)
     ]
     columns = ["dataset", "cell", "seed", "recording", "group", "label", "prediction"]
-    (found,) = judged_drops(
+    drop, gain = judged(
         pd.DataFrame(rows, columns=columns),
-        pd.DataFrame({"cell": ["a", "b", "c"]}),
+        pd.DataFrame({"cell": ["a", "b", "c"], "against": ["", "", "b"]}),
         parse_claims({**NO_CLAIMS, "claims": claims}, "claims.yaml"),
         reference="a",
     )
-    assert (found.dataset, found.measure, found.cell) == ("d", "drop", "b")
-    assert found.values.tolist() == [[0, 1], [0, 1]]
+    assert (drop.dataset, drop.measure, drop.cell) == ("d", "drop", "b")
+    assert drop.values.tolist() == [[0, 1], [0, 1]]
+    assert (gain.dataset, gain.measure, gain.cell) == ("d", "part_gain", "c")
+    assert gain.values.tolist() == [[0, 0], [0, 0]]  # b and c are right and wrong alike
 
 
 def test_differences_are_those_of_the_tables_dataset_by_dataset():

@@ -78,6 +78,7 @@ def datasets() -> pd.DataFrame:
                 **{"train": 1000, "validation": 300, "test": 4, "sensor": "32x32", "steps": 6},
                 **{"events_per_recording": 12345.6, "linear_accuracy": 25.0},
                 **{"float_accuracy": 75.0, "float_accuracy_sd": 0.0, "n": 2},
+                **{"groups": 4, "se_groups": 0.123, "half_width": 1.26, "power": math.nan},
             }
         ]
     )
@@ -336,6 +337,10 @@ def test_markdown(datasets):
         "12,346",
         "25.0",
         "75.0 ± 0.0 (2)",
+        "4",
+        "0.12",
+        "1.26",
+        "-",
     ]
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from projects import ROOT
 
+from hetspike.data.events.gestures import gestures
 from hetspike.data.events.recorded_images import CIFAR_CLASSES
 from hetspike.data.events.recordings import EVENT, SPLITS, OnDemand, Splits
 from hetspike.data.events.sample_lists import check_frozen, dealt, freeze, listing, thaw
-from hetspike.data.events.stand_ins import gestures
 from hetspike.errors import UserError
 
 FROZEN = ROOT / "data/splits"

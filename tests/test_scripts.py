@@ -182,6 +182,7 @@ def test_tables_are_written_where_the_rule_says_and_nowhere_else(study, tmp_path
     names = ("results.csv", "firing.csv", "sizes.tex", "summary.md")
     output = {name: str(tmp_path / f"{name}.csv") for name in ("layers", "events")}
     output |= {name: str(tmp_path / f"{name}.json") for name in ("metrics", "machine", "shown")}
+    output |= {"findings": str(tmp_path / "findings.md")}
     script("write_tables").main(
         input={
             "claims": "config/claims.yaml",

@@ -40,15 +40,14 @@ def test_claims_are_about_datasets_that_exist():
 def test_the_default_study_is_the_papers_comparison():
     study = parse_study(DEFAULT)
     assert [cell.name for cell in study.rows] == [
-        *("float", "float-tuned", "uniform-2", "uniform-3", "uniform-4", "uniform-8"),
-        *("pot-3", "pot-4", "fisher-3.67", "fisher-3.14", "fisher-2.5", "dnas-3.14"),
+        *("float", "float-tuned", "uniform-2", "uniform-3", "uniform-8", "pot-3"),
+        *("fisher-3.67", "fisher-3.14", "fisher-2.5", "dnas-3.14"),
     ]
     assert study.seeds == (0, 1, 2)
     assert all(name.startswith("sim-") for name in study.datasets)
     for plan in study.datasets.values():
-        assert plan.source["train"] >= 1000
-        assert plan.source["validation"] >= 200
-        assert plan.source["test"] >= 500
+        assert plan.source["validation"] >= 1000
+        assert plan.source["test"] >= 3000
 
 
 def test_the_papers_study_has_its_size_its_protocols_and_the_recipes_of_the_field():
@@ -57,7 +56,7 @@ def test_the_papers_study_has_its_size_its_protocols_and_the_recipes_of_the_fiel
     assert protocols == dict(
         zip(study.datasets, ["first90", "original-288", "first90"], strict=True)
     )
-    assert [cell.name for cell in study.rows] == [c.name for c in parse_study(DEFAULT).rows]
+    assert {cell.name for cell in study.rows} >= {c.name for c in parse_study(DEFAULT).rows}
     assert len(study.seeds) == 3 and study.device == "gpu-if-present"
     for plan in study.datasets.values():
         size = plan.network
@@ -81,9 +80,9 @@ def test_a_dataset_may_have_a_recipe_of_its_own():
     other = DEFAULT["float_training"] | {"epochs": 7}
     study = parse_study(changed("datasets.sim-gestures.float_training", other))
     assert study.float_training_of("sim-gestures").epochs == 7
-    assert study.float_training_of("sim-orbit-photos").epochs == 36
+    assert study.float_training_of("sim-orbit-textures").epochs == 30
     plain = parse_study(DEFAULT)
-    for dataset, same in (("sim-gestures", False), ("sim-orbit-photos", True)):
+    for dataset, same in (("sim-gestures", False), ("sim-orbit-textures", True)):
         cell = study.rows[0]
         assert (study.fingerprint(dataset, cell) == plain.fingerprint(dataset, cell)) is same
 
@@ -116,9 +115,9 @@ def changed(path: str, value: object) -> dict:
         ("datasets.sim-gestures.source.train", "many", "'datasets.sim-gestures.source.train': "),
         ("datasets.sim-gestures.network.heads", 5, "network: heads: 5 heads do not divide width"),
         (
-            "datasets.sim-saccade-digits.network.width",
+            "datasets.sim-saccade-characters.network.width",
             "wide",
-            "'datasets.sim-saccade-digits.network.width': ",
+            "'datasets.sim-saccade-characters.network.width': ",
         ),
         ("datasets.sim-gestures.network.architecture", "resnet", "no architecture 'resnet': name"),
         ("datasets.sim-gestures.network.architecture", None, "no architecture"),
@@ -162,7 +161,7 @@ def test_searches_name_their_rows_draws_and_counterparts():
     assert study.candidates_of("fisher-uniform") == {"uniform": (2, 3, 4, 6, 8)}
 
 
-@pytest.mark.parametrize("name", ["search", "five-seeds"])
+@pytest.mark.parametrize("name", ["search", "decisive", "effort"])
 def test_studies_that_share_networks_search_alike(name):
     other = shipped(name)
     assert other["shares"] == DEFAULT["study"]

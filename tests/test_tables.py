@@ -22,6 +22,11 @@ PAPER = pd.DataFrame(
     [("sim-a", "dnas-3", "DVS128 Gesture", 97.57, 8.72), ("other", "dnas-3", "Other", 1.0, 1.0)],
     columns=["dataset", "cell", "paper_dataset", "paper_accuracy", "paper_energy"],
 )
+GAINS = pd.DataFrame(
+    [("sim-a", "dnas-3", 1.5, 0.5, 2.5, -0.5, -1.0, 0.25)],
+    columns=["dataset", "cell"]
+    + [f"{gain}{end}" for gain in ("gain", "part_gain") for end in ("", "_low", "_high")],
+)
 # right (1) or wrong (0) of four recordings under seeds 0 and 1
 HITS = {
     "float": ["1110", "1110"],
@@ -87,7 +92,7 @@ def costs() -> pd.DataFrame:
 
 @pytest.fixture
 def results(predictions, costs) -> pd.DataFrame:
-    return results_table(predictions, costs, CELLS, PAPER)
+    return results_table(predictions, costs, CELLS, GAINS, PAPER)
 
 
 @pytest.fixture
@@ -126,7 +131,7 @@ def test_rows_follow_the_predictions_and_the_study(results):
 
 def test_chance_is_the_share_of_the_commonest_class(predictions, costs):
     labels = predictions["recording"].map({0: 3, 1: 1, 2: 3, 3: 3})
-    results = results_table(predictions.assign(label=labels), costs, CELLS, PAPER)
+    results = results_table(predictions.assign(label=labels), costs, CELLS, GAINS, PAPER)
     assert set(results["chance"]) == {75.0}
 
 
@@ -170,12 +175,22 @@ def test_results_have_every_measure_with_its_interval(results):
 def test_dataset_table_by_hand(datasets, predictions):
     said = [(dataset, 1, answer) for dataset in ("sim-b", "sim-a") for answer in (1, 0, 0, 0)]
     linear = pd.DataFrame(said, columns=["dataset", "label", "prediction"])
-    table = dataset_table(datasets, predictions, linear).set_index("dataset")
+    told = [
+        ("sim-a", 4, 0.2, 2.0, 20.0),
+        ("sim-a", 4, 0.1, 1.0, 50.0),
+        ("sim-a", 4, math.nan, math.nan, math.nan),
+    ]
+    power = pd.DataFrame(told, columns=["dataset", "groups", "se_groups", "half_width", "power"])
+    table = dataset_table(datasets, predictions, linear, power).set_index("dataset")
     assert table["linear_accuracy"].tolist() == [25.0, 25.0]
     assert table["float_accuracy"].tolist() == [75.0, 75.0]
     assert table["float_accuracy_sd"].tolist() == [0.0, 0.0]
     assert table["n"].tolist() == [2, 2]
     assert table.loc["sim-b", "protocol"] == "CIFAR10-DVS"
+    assert table.loc["sim-a", ["groups", "se_groups", "half_width", "power"]].tolist() == [
+        *(4, 0.2, 2.0, 20.0)
+    ]
+    assert table.loc["sim-b", ["groups", "power"]].isna().all()
 
 
 def test_classes_that_are_there_are_counted_split_by_split():

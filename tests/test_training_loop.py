@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.optim.swa_utils import update_bn
 
 from hetspike.data.samples import Samples
 from hetspike.inspection.inference import accuracy, logits_of
@@ -297,8 +298,12 @@ def test_fit_without_a_teacher_is_a_plain_loop_to_the_bit():
         optimizer.step()
         losses += len(rows) * [loss.item()]
         hits += int((logits.argmax(1) == train.labels[rows]).sum())
-    expected = oracle.state_dict()
-    assert all(torch.equal(each, expected[name]) for name, each in model.state_dict().items())
+    # then the statistics of batch norms, in a new order
+    update_bn((train.batch(rows)[0] for rows in torch.randperm(22).split(4)), oracle)
+    learnt = dict(oracle.named_parameters())
+    assert all(torch.equal(each, learnt[name]) for name, each in model.named_parameters())
+    for name in ("running_mean", "running_var"):
+        torch.testing.assert_close(getattr(model.norm, name), getattr(oracle.norm, name))
     assert epoch.train_loss == pytest.approx(sum(losses) / 22, rel=1e-6)
     assert 0 < hits < 22 and epoch.train_accuracy == hits / 22
 

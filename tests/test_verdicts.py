@@ -16,9 +16,9 @@ from hetspike.results.tables import RESULT_COLUMNS
 
 DEFAULT = "results/default"
 PAPERS = {  # our names of the paper's recordings, and of what stands in for them
-    "n-caltech101": "sim-saccade-digits",
+    "n-caltech101": "sim-saccade-characters",
     "dvs-gesture": "sim-gestures",
-    "cifar10-dvs": "sim-orbit-photos",
+    "cifar10-dvs": "sim-orbit-textures",
 }
 
 
@@ -89,9 +89,11 @@ def test_they_are_judged_as_soon_as_results_have_those_rows(tables):
     after = claims_on(own).set_index(["id", "dataset"])["verdict"]
     for (claim, dataset), verdict in after.items():
         if dataset in PAPERS:
-            assert before[claim, dataset] == "not run" != verdict
+            assert before[claim, dataset] == "not run"
             if (stand_in := PAPERS[dataset]) in dict(before[claim]):
                 assert verdict == before[claim, stand_in]
+            else:
+                assert verdict != "not run"
         else:
             assert verdict == "not run"
     written = rows_of(own.to_csv(index=False))

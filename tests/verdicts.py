@@ -40,7 +40,10 @@ def judged(
     if row is None:
         return "not run"
     assert reference is not None
-    if claim["measure"] == "drop" and float(reference["accuracy_low"]) <= float(row["chance"]):
+    if "gain" in claim["measure"] and not row[claim["measure"]]:  # no row to gain over
+        return "not run"
+    differences = ("drop", "gain", "part_gain")
+    if claim["measure"] in differences and float(reference["accuracy_low"]) <= float(row["chance"]):
         return "inconclusive"
     low, high = (float(row[f"{claim['measure']}_{end}"]) for end in ("low", "high"))
     if "factor" in claim:

@@ -7,12 +7,12 @@ from typing import Any
 FLOAT = "float"
 FLOAT_TUNED = "float-tuned"  # float, with the extra epochs of QAT: the reference of every drop
 DISTILLED = "-kd"  # ends the name of a row whose QAT learned from the float network as well
-LONGER = "-x"  # before the number of times that the epochs of QAT were multiplied by
+LONGER = "-x"  # before the number of times that the epochs of the training were multiplied by
 REPEATED = re.compile(rf"({DISTILLED}|{LONGER}\d+)$")
 
 
 def plain(row: str) -> str:
-    """Return the name of the row that a row repeats with another QAT, or its own name.
+    """Return the name of the row that a row repeats with another training, or its own name.
 
     >>> plain("fisher-3.14-kd"), plain("uniform-2-x4"), plain("pot-3")
     ('fisher-3.14', 'uniform-2', 'pot-3')

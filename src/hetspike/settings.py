@@ -260,11 +260,6 @@ class Recipe(Schedule):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the products in training; the test is always in float32"
     )
-    batch_norms: Literal["running", "re-estimated"] = Field(
-        "running",
-        description="statistics of the last epoch: running ones, or means over all training "
-        "recordings by the weights in the end",
-    )
 
     @model_validator(mode="after")
     def check_mixup(self) -> "Recipe":
@@ -273,9 +268,8 @@ class Recipe(Schedule):
         return self
 
     def passes(self, train: int, validation: int) -> int:
-        """Return the passes of one training, with those of the statistics of its end."""
-        settling = train if self.batch_norms == "re-estimated" else 0
-        return super().passes(train, validation) + settling
+        """Return the passes of one training, with those of the statistics of its batch norms."""
+        return super().passes(train, validation) + train
 
 
 class Distillation(Settings):

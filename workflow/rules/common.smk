@@ -201,7 +201,8 @@ def framing(wildcards):
 
 
 def float_recipe(wildcards):
-    return STUDY.float_training_of(wildcards.dataset).model_dump()
+    row = wildcards.get("row", FLOAT)
+    return STUDY.float_training_of(wildcards.dataset, ROWS[row].times).model_dump()
 
 
 def augmentation(wildcards):

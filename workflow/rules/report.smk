@@ -37,6 +37,7 @@ rule tables:
             if (table, form) != (present.SUMMARY, "csv")
         ],
         shown=RESULTS / "tables/shown.json",
+        findings=RESULTS / "tables/findings.md",
         layers=RESULTS / "tables/layers.csv",
         events=RESULTS / "tables/events.csv",
         metrics=RESULTS / "metrics.json",

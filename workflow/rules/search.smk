@@ -5,7 +5,7 @@ rule scores:
     input:
         code=code("workflow/scripts/score_candidates.py"),
         train=kept("frames/{dataset}/train.zip"),
-        float_network=kept(f"{NETWORK}/selected/{FLOAT}.safetensors"),
+        float_network=kept(f"{NETWORK}/{FLOAT}.safetensors"),
     output:
         scores=RESULTS / "scores/{dataset}/{seed}/{search}-{draw}.npz",
     log:
@@ -26,7 +26,7 @@ rule search:
         unpack(scores),
         code=code("workflow/scripts/search_assignment.py"),
         train=kept("frames/{dataset}/train.zip"),
-        float_network=kept(f"{NETWORK}/selected/{FLOAT}.safetensors"),
+        float_network=kept(f"{NETWORK}/{FLOAT}.safetensors"),
     output:
         search=RESULTS / "searches/{dataset}/{seed}/{row}.json",
         settings=RESULTS / record_of("searches"),

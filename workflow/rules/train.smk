@@ -25,12 +25,14 @@ rule train_float:
         train=kept("frames/{dataset}/train.zip"),
         validation=kept("frames/{dataset}/validation.zip"),
     output:
-        network=RESULTS / f"networks/{{dataset}}/{{seed}}/{FLOAT}.safetensors",
-        selected=RESULTS / f"networks/{{dataset}}/{{seed}}/selected/{FLOAT}.safetensors",
-        history=RESULTS / f"networks/{{dataset}}/{{seed}}/{FLOAT}.csv",
-        settings=RESULTS / f"settings/networks/{{dataset}}/{{seed}}/{FLOAT}.json",
+        network=RESULTS / "networks/{dataset}/{seed}/{row}.safetensors",
+        selected=RESULTS / "networks/{dataset}/{seed}/selected/{row}.safetensors",
+        history=RESULTS / "networks/{dataset}/{seed}/{row}.csv",
+        settings=RESULTS / record_of("networks"),
     log:
-        RESULTS / "logs/train_float/{dataset}-{seed}.log",
+        RESULTS / "logs/train_float/{dataset}-{seed}-{row}.log",
+    wildcard_constraints:
+        row=one_of([row.name for row in STUDY.rows if row.method == FLOAT]),
     conda:
         "../../environment.yml"
     resources:
@@ -50,7 +52,7 @@ rule quantize:
         code=code("workflow/scripts/train_quantized.py"),
         train=kept("frames/{dataset}/train.zip"),
         validation=kept("frames/{dataset}/validation.zip"),
-        float_network=kept(f"{NETWORK}/selected/{FLOAT}.safetensors"),
+        float_network=kept(f"{NETWORK}/{FLOAT}.safetensors"),
     output:
         network=RESULTS / "networks/{dataset}/{seed}/{row}.safetensors",
         selected=RESULTS / "networks/{dataset}/{seed}/selected/{row}.safetensors",

@@ -15,7 +15,10 @@ from hetspike.atomic import beside
 from hetspike.results.present import MODULES, SUMMARY
 from hetspike.results.report import described, titled
 
-MARKED = re.compile(r"(?<=<!-- summary -->\n).*(?=<!-- end of summary -->)", re.DOTALL)
+
+def marked(name: str) -> re.Pattern[str]:
+    """What stands in README.md between the two marks of a name."""
+    return re.compile(rf"(?<=<!-- {name} -->\n).*(?=<!-- end of {name} -->)", re.DOTALL)
 
 
 class Page(NamedTuple):
@@ -44,14 +47,22 @@ PAGES = {
         ("comparison", "ablations", "results", "sizes", "energy", "integer"),
         ("accuracy-*", "assignments-*", "energy"),
     ),
-    "five-seeds": Page(
-        "FIVE_SEEDS.md",
-        "Searches at 3.14 and 2.5 bits under two seeds more than the default study has, which were "
-        "added after its results had been read. Written by `make publish` from what `snakemake "
-        "--cores 2 --configfile config/stand-ins.yaml config/five-seeds.yaml` computed; not edited "
-        "by hand.",
-        ("comparison", "results"),
-        ("accuracy-*",),
+    "decisive": Page(
+        "DECISIVE.md",
+        "The rows that claims on stand-ins compare, under the seeds that were planned for them. "
+        "Written by `make publish` from what `snakemake --cores 2 --configfile "
+        "config/stand-ins.yaml config/decisive.yaml` computed; not edited by hand.",
+        tuple(name for name in MODULES if name != SUMMARY),
+        ("*",),
+    ),
+    "effort": Page(
+        "EFFORT.md",
+        "Whether trainings are long enough: the recipes of config/stand-ins.yaml with twice and "
+        "four times the epochs, on validation recordings. Written by `make publish` from what "
+        "`snakemake --cores 2 --configfile config/stand-ins.yaml config/effort.yaml` computed; not "
+        "edited by hand.",
+        ("effort",),
+        ("training-*",),
     ),
 }
 
@@ -60,7 +71,12 @@ PUBLISHED = {  # stage of dvc.yaml -> study, and what it publishes of it
     "reproduce": (
         "default",
         [f"tables/{name}.{form}" for name in MODULES for form in ("csv", "md", "tex")]
-        + ["figures/*.png"],
+        + ["tables/findings.md", "figures/*.png"],
+    ),
+    "decisive": (
+        "decisive",
+        [f"tables/{name}.{form}" for name in MODULES for form in ("csv", "md")]
+        + ["tables/findings.md", "figures/*.png"],
     ),
     "smoke": (
         "smoke",
@@ -70,6 +86,9 @@ PUBLISHED = {  # stage of dvc.yaml -> study, and what it publishes of it
         ],
     ),
 }
+
+
+SHOWN = [("default", SUMMARY), ("default", "findings"), ("decisive", "findings")]  # in README.md
 
 
 def has_run(study: str) -> bool:
@@ -88,7 +107,9 @@ def name_outputs() -> None:
                 for pattern in ("machine.json", "tables/events.csv", *patterns)
                 for path in sorted(Path("results", study).glob(pattern))
             ]
-            content["stages"][stage]["outs"] = [{name: {"persist": True}} for name in files]
+            metrics = [{f"results/{study}/metrics.json": {"persist": True}}]
+            entry = content["stages"].setdefault(stage, {"cmd": f"make {stage}"})
+            entry |= {"outs": [{name: {"persist": True}} for name in files], "metrics": metrics}
     with beside("dvc.yaml") as part:
         part.write_text(head + yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
 
@@ -129,7 +150,10 @@ def show(study: str, page: Page) -> None:
 name_outputs()
 for study in filter(has_run, PAGES):
     show(study, PAGES[study])
-if has_run("default"):
-    readme = Path("README.md").read_text()
-    with beside("README.md") as part:
-        part.write_text(MARKED.sub(lambda _: table("default", "summary"), readme))
+readme = Path("README.md").read_text()
+for study, name in SHOWN:
+    if has_run(study):
+        shown = table(study, name)
+        readme = marked(f"{name} of {study}").sub(lambda _, shown=shown: shown, readme)
+with beside("README.md") as part:
+    part.write_text(readme)

@@ -18,7 +18,7 @@ from hetspike.results.report import Content, Table, page
 
 PACKAGES = (
     *("hetspike", "torch", "spikingjelly", "tonic", "numpy", "scipy", "pandas", "scikit-learn"),
-    *("scikit-image", "matplotlib", "safetensors", "pydantic", "snakemake", "dvc"),
+    *("matplotlib", "safetensors", "pydantic", "snakemake", "dvc"),
 )
 
 

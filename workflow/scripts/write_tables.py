@@ -17,8 +17,11 @@ from hetspike.documents import read
 from hetspike.names import FLOAT_TUNED
 from hetspike.networks import build, network_settings
 from hetspike.results.claims import claims_table, paper_table, parse_claims
+from hetspike.results.comparison import ablation_table, comparison_table, gains_of_cells
 from hetspike.results.cost_tables import by_network, layer_table, mean_and_range
+from hetspike.results.findings import findings
 from hetspike.results.firing import firing_table
+from hetspike.results.power import differences, power_table
 from hetspike.results.present import load
 from hetspike.results.present.columns import Measured
 from hetspike.results.present.forms import to_csv, to_data, to_latex, to_markdown
@@ -65,21 +68,27 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
     paper = paper_table(claims)
     layers = layer_table(layers)
     spent = mean_and_range(by_network(layers, networks, reference=FLOAT_TUNED))
-    results = results_table(predictions, spent, cells, paper)
+    comparison = comparison_table(predictions, layers, cells, efforts, reference=FLOAT_TUNED)
+    ablations = ablation_table(predictions, cells)
+    gains = gains_of_cells(comparison, ablations, cells)
+    results = results_table(predictions, spent, cells, gains, paper)
     described = describe_datasets(events, params["steps"], paper)
     verdicts = claims_table(claims, results)
+    judged = differences(predictions, layers, cells, claims, reference=FLOAT_TUNED)
     measured = Measured(
         linear=linear,
         predictions=predictions,
         layers=layers,
         networks=networks,
         cells=cells,
-        efforts=efforts,
+        comparison=comparison,
+        ablations=ablations,
         firing=firing,
         histories=read_histories(input["histories"], params["networks"]),
         described=described,
         spent=spent,
         results=results,
+        power=power_table(judged),
         claims=claims,
         verdicts=verdicts,
         paper_size=paper_size(read(input["paper"])),
@@ -103,6 +112,8 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
             write_text(path, texts[path.suffix])
         pages[name] = to_data(shown, caption)
     write_json(output["shown"], pages)
+    shown = (named(table) for table in (verdicts, results, measured.power))
+    write_text(output["findings"], findings(claims, *shown))
     write_text(output["layers"], to_csv(named(layers)))
     write_text(output["events"], to_csv(named(events)))
     write_json(output["metrics"], metrics(named(results)))

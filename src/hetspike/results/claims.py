@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from hetspike.cost.energy import ENERGY_VIEWS, FP32
 from hetspike.errors import UserError
 from hetspike.names import FLOAT_TUNED
+from hetspike.results.comparison import GAINS
 from hetspike.results.cost_tables import RATIOS
 from hetspike.results.notation import with_spread
 from hetspike.results.tables import MEASURES
@@ -21,6 +22,9 @@ from hetspike.settings import Settings, checked
 Verdict = Literal[
     "supported", "not supported", "met", "exceeded", "missed", "inconclusive", "not run"
 ]
+OWN = "this package"  # the source of a claim that is not the paper's
+# of two networks, which say nothing where both guess
+DIFFERENCES = {"drop", *GAINS}
 # what a budget of bits settles by itself, whichever layers get them
 BUDGETED = {"effective_bits", "compression", "energy_bits_linear"}
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -126,11 +130,29 @@ class EnergyClaim(Settings):
         )
 
 
+class Sample(Settings):
+    """How many seeds and recordings a study of stand-ins is planned with, and what they can tell.
+
+    All but the two numbers is percentage points of a drop, or a probability.
+    """
+
+    seeds: Annotated[int, Field(gt=1)]
+    recordings: Annotated[int, Field(gt=0)] = Field(description="of the test split")
+    sd_seeds: Annotated[float, Field(gt=0)] = Field(
+        description="assumed standard deviation over seeds"
+    )
+    half_width: Annotated[float, Field(gt=0)] = Field(description="expected, of a 95 % interval")
+    power: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="probability to show that a drop of 0 is below one point"
+    )
+
+
 class Claims(Settings):
     """Of energies see `energy_claims`; `all` has these too, in the order of their numbers."""
 
     paper: tuple[PaperResult, ...]
     claims: tuple[Claim, ...]
+    sample: Sample
     energy_tolerance: Annotated[float, Field(gt=0, lt=1)] = Field(
         description="share of a factor by which a measured one may differ and meet it"
     )
@@ -175,13 +197,13 @@ def verdict(claim: Claim, measured: tuple[float, float] | None, *, learnt: bool 
     """Judge the measured interval, or None where the study has no such row.
 
     Supported where the whole interval satisfies the condition, not supported where none of it
-    does, inconclusive where it straddles, and for a drop from a reference that has not `learnt`:
-    who guesses has nothing to lose. An energy factor is met instead, or missed or exceeded: one
-    that is far beyond the paper's is another way of counting, not support.
+    does, inconclusive where it straddles, and for a difference on a dataset whose reference has
+    not `learnt`: who guesses has nothing to lose. An energy factor is met instead, or missed or
+    exceeded: one that is far beyond the paper's is another way of counting, not support.
     """
     if measured is None:
         return "not run"
-    if claim.measure == "drop" and not learnt:
+    if claim.measure in DIFFERENCES and not learnt:
         return "inconclusive"
     low, high = measured
     lowest, highest = claim.bounds
@@ -198,8 +220,8 @@ def claims_table(claims: Claims, results: pd.DataFrame) -> pd.DataFrame:
     """One row per claim and dataset: what was measured, expected, on what basis, and the verdict.
 
     results: `results.tables.results_table`. The reference of a dataset has learnt where the
-    interval of its accuracy lies above chance. Raises UserError where a row lacks the measure, as
-    the reference lacks a drop from itself.
+    interval of its accuracy lies above chance. A gain over a row that the study lacks is not run.
+    Raises UserError where a row lacks another measure, as the reference lacks a drop from itself.
     """
     rows = {(row["dataset"], row["cell"]): row for row in results.to_dict("records")}
     above_chance = results["accuracy_low"] > results["chance"]
@@ -210,14 +232,15 @@ def claims_table(claims: Claims, results: pd.DataFrame) -> pd.DataFrame:
             measured, shown = None, ""
             if row := rows.get((dataset, claim.cell)):
                 value, low, high = (row[claim.measure + end] for end in ("", "_low", "_high"))
-                if pd.isna(value):
+                if not pd.isna(value):
+                    measured = low, high
+                    notation = MEASURES[claim.measure]
+                    shown = with_spread(value, low, high, spec=notation.spec, unit=notation.unit)
+                elif claim.measure not in GAINS:
                     raise UserError(
                         f"claim {claim.id}: {claim.cell} has no {claim.measure}: claim another "
                         "measure or another cell"
                     )
-                measured = low, high
-                notation = MEASURES[claim.measure]
-                shown = with_spread(value, low, high, spec=notation.spec, unit=notation.unit)
             judged = verdict(claim, measured, learnt=dataset in learnt)
             table.append(
                 {

@@ -28,6 +28,9 @@ COMPARISON_COLUMNS = (
     *("draws_sd", "drop", "drop_low", "drop_high"),
     *("single", "single_accuracy", "gain", "gain_low", "gain_high", "qat_runs"),
 )
+# measures of a row of the results: over the best single scheme at equal bits, and over the row that
+# differs in one part
+GAINS = ("gain", "part_gain")
 ABLATION_COLUMNS = (
     *("dataset", "cell", "against", "accuracy", "against_accuracy"),
     *("gain", "gain_low", "gain_high"),
@@ -204,6 +207,25 @@ def ablation_table(
             )
         )
     return _joined(tables, ABLATION_COLUMNS)
+
+
+def gains_of_cells(
+    comparison: pd.DataFrame, ablations: pd.DataFrame, cells: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the GAINS of single cells with their intervals: dataset, cell, <gain>, _low, _high.
+
+    comparison, ablations   `comparison_table` and `ablation_table` of these cells
+
+    A search of several draws is no single cell. A gain that does not exist is NaN.
+    """
+    searched = cells[cells["searched"] & cells["cell"].map(is_plain)]
+    single = searched.drop_duplicates(["method", "setting"], keep=False)
+    keys = ["dataset", "cell"]
+    of_cells = single[["cell", "method", "setting"]].astype({"setting": float})
+    over_schemes = comparison.astype({"setting": float}).merge(of_cells)
+    over_others = ablations.rename(columns=lambda name: name.replace("gain", "part_gain"))
+    ends = [[f"{gain}{end}" for end in ("", "_low", "_high")] for gain in GAINS]
+    return over_schemes[[*keys, *ends[0]]].merge(over_others[[*keys, *ends[1]]], how="outer")
 
 
 def _joined(tables: list[pd.DataFrame], columns: tuple[str, ...]) -> pd.DataFrame:

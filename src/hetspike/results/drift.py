@@ -28,6 +28,9 @@ class Tolerance(Settings):
     relative: Annotated[float, Field(ge=0, le=1)] = Field(
         0, description="of the published value, on top of absolute"
     )
+    texts: tuple[str, ...] = Field(
+        (), description="texts that any other one may have become, or may have come from"
+    )
     why: str = Field(description="where this size comes from")
 
 
@@ -36,11 +39,13 @@ class Tolerances(Settings):
 
     tolerances: tuple[Tolerance, ...]
 
-    def allowed(self, table: str, column: str, published: Any) -> float:
-        """How far a published value may move."""
+    def allowed(self, table: str, column: str, published: Any, found: Any) -> float:
+        """How far a published value may move to the one that was found."""
         measure = (column, f"{table}.{column}")
         for tolerance in self.tolerances:
             if any(fnmatch(each, name) for each in measure for name in tolerance.measures):
+                if {published, found} & {*tolerance.texts}:
+                    return inf
                 size = abs(published) if _is_number(published) else 0
                 return tolerance.absolute + tolerance.relative * size
         return 0.0
@@ -109,7 +114,7 @@ def _moves_within(
         for column in shared:
             values = before.at[row, column], now.at[row, column]
             if distance := _distance(*values):
-                allowed = tolerances.allowed(name, column, values[0])
+                allowed = tolerances.allowed(name, column, *values)
                 yield Move(name, row, column, *values, distance, allowed)
 
 

@@ -1,4 +1,4 @@
-"""What more epochs of QAT change, on validation recordings: whether the recipe is long enough."""
+"""What more epochs change, on validation recordings: whether the recipes are long enough."""
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,8 @@ def effort_table(histories: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     cells      cell, times
 
     accuracy is that of the last epoch on the validation recordings, percent, a mean over seeds;
-    change is what it gained over the next shorter QAT, percentage points, a mean over the seeds'
-    differences with its 95 % interval of Student's t. With one seed there is no interval.
+    change is what it gained over the next shorter training, percentage points, a mean over the
+    seeds' differences with its 95 % interval of Student's t. With one seed there is no interval.
     """
     last = histories.sort_values("epoch").groupby(["dataset", "cell", "seed"], sort=False).last()
     last = last.reset_index().merge(cells[["cell", "times"]], on="cell")

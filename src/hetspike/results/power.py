@@ -215,31 +215,32 @@ def differences(
     *,
     reference: str,
 ) -> list[Difference]:
-    """By dataset: the drops from the reference that claims judge, then the gains of searches."""
+    """By dataset: the drops and gains of a part that claims judge, then the gains of searches."""
     datasets = list(predictions["dataset"].unique())
     found = [
-        *judged_drops(predictions, cells, claims, reference),
+        *judged(predictions, cells, claims, reference),
         *gains(predictions, layers, cells),
     ]
     return sorted(found, key=lambda each: datasets.index(each.dataset))
 
 
-def judged_drops(
+def judged(
     predictions: pd.DataFrame, cells: pd.DataFrame, claims: Claims, reference: str
 ) -> Iterator[Difference]:
-    """The drops, from the reference, that claims judge."""
-    judged = {
-        (dataset, claim.cell)
+    """What claims judge of a row against one other: drops from the reference, gains of a part."""
+    claimed = {
+        (dataset, claim.cell, claim.measure)
         for claim in claims.claims
-        if claim.measure == "drop"
         for dataset in claim.datasets
     }
     for dataset, predicted in predictions.groupby("dataset", sort=False):
         names, right, groups = correctness(predicted[predicted["cell"].isin(cells["cell"])])
         of = dict(zip(names, right, strict=True))
-        for cell in cells["cell"]:
-            if (dataset, cell) in judged:
+        for cell, other in cells[["cell", "against"]].to_numpy():
+            if (dataset, cell, "drop") in claimed:
                 yield Difference(str(dataset), "drop", cell, of[reference] - of[cell], groups)
+            if other and (dataset, cell, "part_gain") in claimed:
+                yield Difference(str(dataset), "part_gain", cell, of[cell] - of[other], groups)
 
 
 def gains(

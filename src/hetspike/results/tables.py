@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from hetspike.names import FLOAT, FLOAT_TUNED
+from hetspike.results.comparison import GAINS
 from hetspike.results.cost_tables import RATIOS
 from hetspike.results.statistics import accuracies
 from hetspike.training.history import selected
@@ -26,6 +27,7 @@ FACTOR = Notation("#.3g", "x")  # three digits, as in the paper
 MEASURES = {
     "accuracy": Notation("z.1f", " %"),
     "drop": Notation("z.1f", " pp"),
+    **dict.fromkeys(GAINS, Notation("z.1f", " pp")),
     "effective_bits": Notation(".2f", " bits"),
     "compression": FACTOR,
     **dict.fromkeys(RATIOS, FACTOR),
@@ -42,6 +44,7 @@ def results_table(
     predictions: pd.DataFrame,
     costs: pd.DataFrame,
     cells: pd.DataFrame,
+    gains: pd.DataFrame,
     paper: pd.DataFrame,
     *,
     reference: str = FLOAT_TUNED,
@@ -53,14 +56,15 @@ def results_table(
                  prediction of the epoch that validation selected
     costs        sizes and energies by dataset and cell, from `results.cost_tables.mean_and_range`
     cells        cell, method, setting
+    gains        from `results.comparison.gains_of_cells`
     paper        dataset, cell, paper_dataset, paper_accuracy, paper_energy: what the paper
                  reports on the dataset whose protocol `dataset` keeps, beside the cell that stands
                  for its method
 
     Everything is that of the last epoch, which nothing selected, but for selected_accuracy: that
     of the epoch which validation selected, a mean over seeds. chance is that of always answering
-    the commonest class. `_low` and `_high` of accuracy and drop are bootstrap 95 % intervals
-    (`seed` draws them), those of sizes and energies the range over seeds.
+    the commonest class. `_low` and `_high` of accuracy, drop and gains are bootstrap 95 %
+    intervals (`seed` draws them), those of sizes and energies the range over seeds.
     """
     assert reference in set(cells["cell"]), "the reference is a cell of the study"
     tables = []
@@ -75,7 +79,8 @@ def results_table(
         assert rows["accuracy"].notna().all(), "every cell of the study has predictions"
         tables.append(rows.assign(dataset=dataset))
     results = pd.concat(tables, ignore_index=True)
-    results = results.merge(paper, on=["dataset", "cell"], how="left", validate="one_to_one")
+    for more in (gains, paper):
+        results = results.merge(more, on=["dataset", "cell"], how="left", validate="one_to_one")
     return results[list(RESULT_COLUMNS)]
 
 
@@ -154,11 +159,14 @@ def metrics(results: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def dataset_table(
-    datasets: pd.DataFrame, predictions: pd.DataFrame, linear: pd.DataFrame
+    datasets: pd.DataFrame, predictions: pd.DataFrame, linear: pd.DataFrame, power: pd.DataFrame
 ) -> pd.DataFrame:
-    """`datasets` with the test accuracy of the linear classifier and of the float transformer.
+    """`datasets` with accuracies on the test recordings, and what these recordings can tell.
 
-    Adds linear_accuracy, float_accuracy (means over seeds), float_accuracy_sd and n (seeds).
+    power  from `results.power.power_table`
+
+    Adds linear_accuracy, float_accuracy (means over seeds), float_accuracy_sd and n (seeds); and of
+    the difference with the widest interval groups, se_groups, half_width and power.
     """
 
     def accuracies(predictions: pd.DataFrame, *keys: str) -> pd.Series:
@@ -175,4 +183,7 @@ def dataset_table(
             "n": spiking.size(),
         }
     )
-    return datasets.merge(scores, on="dataset", how="left")
+    ordered = power.sort_values("half_width", kind="stable", na_position="first")
+    widest = ordered.drop_duplicates("dataset", keep="last")
+    told = widest[["dataset", "groups", "se_groups", "half_width", "power"]]
+    return datasets.merge(scores, on="dataset", how="left").merge(told, on="dataset", how="left")

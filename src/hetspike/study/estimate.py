@@ -65,7 +65,8 @@ TIMED = (*TRAINED, "evaluate", "frames")  # rules that need much time or disk sp
 def passes(study: Study, job: Job, counts: Extent) -> float:
     """Return the passes of a job."""
     recordings = counts.train, counts.validation
-    float_training = study.float_training_of(job.dataset)
+    row = next((row for row in study.rows if row.name == job.row), study.rows[0])
+    float_training = study.float_training_of(job.dataset, row.times)
 
     def search_passes(plan: SearchPlan) -> int:
         return SEARCHES[plan.search](**plan.settings).passes(counts.train)
@@ -76,14 +77,13 @@ def passes(study: Study, job: Job, counts: Extent) -> float:
         case "watch_test":
             return float_training.passes(*recordings) + float_training.epochs * counts.test
         case "quantize":
-            row = next(row for row in study.rows if row.name == job.row)
             qat = study.qat_of(row)
             from_teacher = qat.epochs * counts.train if row.distilled else 0
             return qat.passes(*recordings) + from_teacher
         case "scores":
             return search_passes(study.searches[job.search])
         case "search":
-            plan = study.searches[next(row.method for row in study.rows if row.name == job.row)]
+            plan = study.searches[row.method]
             return search_passes(plan) if SEARCHES[plan.search].needs_budget else 0
         case "evaluate":
             return EVALUATION * counts.test

@@ -60,7 +60,7 @@ class Row(NamedTuple):
     searched   whether the method is a key of `searches`
     draw       number of the draw, for a search with several draws
     distilled  whether QAT learns from the float network as well as from labels
-    times      by what the epochs of QAT are multiplied
+    times      by what the epochs of its training are multiplied
     against    the row with which this one is compared because it differs in one part; or ""
     """
 
@@ -131,11 +131,11 @@ class DistillationPlan(Distillation):
 
 
 class LongerPlan(Settings):
-    """Which rows are also fine-tuned for more epochs."""
+    """Which rows are also trained for more epochs."""
 
     rows: RowNames = Field(description="rows that are repeated, each as a row for each number")
     times: Annotated[
         tuple[Annotated[Int, Field(gt=1, le=100)], ...],
         Field(min_length=1, max_length=10),
         AfterValidator(check_once),
-    ] = Field(description="by what the epochs of QAT are multiplied")
+    ] = Field(description="by what the epochs are multiplied")

@@ -83,7 +83,7 @@ class Study(Settings):
     )
 
     longer: LongerPlan | None = Field(
-        None, description="rows that are also fine-tuned for more epochs, for the table of effort"
+        None, description="rows that are also trained for more epochs, for the table of effort"
     )
 
     @model_validator(mode="after")
@@ -173,8 +173,11 @@ class Study(Settings):
 
     @model_validator(mode="after")
     def check_repeated_rows(self) -> "Study":
-        rows = [FLOAT_TUNED, *(row.name for row in self._quantized_rows())]
-        for key, plan in {"distillation": self.distillation, "longer": self.longer}.items():
+        tuned = [FLOAT_TUNED, *(row.name for row in self._quantized_rows())]
+        for key, plan, rows in (
+            ("distillation", self.distillation, tuned),
+            ("longer", self.longer, [FLOAT, *tuned]),
+        ):
             for name in plan.rows if plan else ():
                 if name not in rows:
                     raise ValueError(
@@ -222,15 +225,15 @@ class Study(Settings):
         assert candidates, "check_defaults"
         return candidates
 
-    def float_training_of(self, dataset: str) -> Recipe:
-        """Return the recipe of a dataset's float networks."""
+    def float_training_of(self, dataset: str, times: int = 1) -> Recipe:
+        """Return the recipe of a dataset's float networks, with so many times its epochs."""
         recipe = self.datasets[dataset].float_training or self.float_training
         assert recipe, "check_defaults"
-        return recipe
+        return _longer(recipe, times)
 
     def qat_of(self, row: Row) -> Recipe:
         """Return the recipe of QAT of a row."""
-        return self.qat.model_copy(update={"epochs": self.qat.epochs * row.times})
+        return _longer(self.qat, row.times)
 
     def recordings_made_by(self, dataset: str) -> dict[str, Any]:
         """Return the settings that make the events of a dataset."""
@@ -257,9 +260,9 @@ class Study(Settings):
 
     def network_made_by(self, dataset: str, row: Row) -> dict[str, Any]:
         """Return the settings that make a network of a row, except names and seed."""
+        if row.method == FLOAT:
+            return self._float_made_by(dataset, row.times)
         made_by = self._float_made_by(dataset)
-        if row.name == FLOAT:
-            return made_by
         made_by |= {"qat": self.qat_of(row).model_dump(), "boundary_layers": self.boundary_layers}
         if row.searched:
             made_by |= self.search_made_by(dataset, row)
@@ -269,10 +272,10 @@ class Study(Settings):
             made_by["distillation"] = self.distillation.model_dump(exclude={"rows"})
         return made_by
 
-    def _float_made_by(self, dataset: str) -> dict[str, Any]:
+    def _float_made_by(self, dataset: str, times: int = 1) -> dict[str, Any]:
         return {
             dataset: self.datasets[dataset].model_dump(exclude={"float_training"}),
-            "float_training": self.float_training_of(dataset).model_dump(),
+            "float_training": self.float_training_of(dataset, times).model_dump(),
         }
 
     def fingerprint(self, dataset: str, row: Row) -> str:
@@ -316,6 +319,10 @@ class Study(Settings):
                     yield Row(
                         f"{row}-{which}", row, budget, searched=True, draw=draw, against=against
                     )
+
+
+def _longer(recipe: Recipe, times: int) -> Recipe:
+    return recipe.model_copy(update={"epochs": recipe.epochs * times})
 
 
 def parse_study(config: Any, source: str = "configuration") -> Study:

@@ -19,8 +19,8 @@ def selected(history: pd.DataFrame) -> pd.Series:
     """Return the row of the epoch that validation selects, for the history of one training.
 
     It is the epoch with the highest validation accuracy. If there are several, it is the one with
-    the lowest validation loss, then the earliest. QAT and searches start from the float network of
-    this epoch. Results are of the last epoch, which does not depend on a selection.
+    the lowest validation loss, then the earliest. Its accuracy stands beside the result, which is
+    of the last epoch and does not depend on a selection.
     """
     best_first = history.sort_values(
         ["validation_accuracy", "validation_loss", "epoch"], ascending=[False, True, True]

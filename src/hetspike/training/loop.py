@@ -108,9 +108,10 @@ def fit(
                   the weights of this epoch, "selected" those of the epoch that
                   `training.history.selected` returns so far
 
-    The model ends with the weights of the last epoch, and with the statistics of its batch norms
-    that the recipe names. If the model is in training mode, its modules
-    in evaluation mode stay in it, and so do batch norms whose parameters do not learn.
+    The model ends with the weights of the last epoch. Its batch norms then have the statistics of
+    all training recordings under these weights (`training.batch_norms`), with which the last epoch
+    is validated. If the model is in training mode, its modules in evaluation mode stay in it, and
+    so do batch norms whose parameters do not learn.
 
     Raises UserError at once if the network or the recordings do not keep to
     `hetspike.inspection.contract`, and later if a number is not finite, with epoch, step and layer.
@@ -167,7 +168,7 @@ def fit(
                 check_numbers(numbers)
             loss_sum += loss.item() * len(labels)
             hits += int((logits.argmax(1) == labels).sum())
-        if recipe.batch_norms == "re-estimated" and epoch + 1 == recipe.epochs:
+        if epoch + 1 == recipe.epochs:
             order = torch.randperm(len(train.labels))
             reestimate(model, (frames for frames, _ in train.batches(recipe.batch_size, order)))
         with during(f"epoch {epoch + 1}"):

@@ -53,6 +53,6 @@ def extent(dataset: str, source: Mapping[str, Any]) -> Extent | None:
         case "sim-orbit-cifar10":
             images, size = source.get("per_class", 1000), source.get("size", 128)
             return shared(10 * images, images, (size, size))
-        case "sim-saccade-digits" | "sim-gestures" | "sim-orbit-photos":
+        case "sim-saccade-characters" | "sim-gestures" | "sim-orbit-textures":
             return Extent(source["train"], source["validation"], source["test"], (32, 32))
     return None

@@ -51,7 +51,6 @@ def saccade_characters(*, train: Count, validation: Count, test: Count, seed: Se
         scene,
         times,
         classes=[f"character {number}" for number in range(CHARACTERS)],
-        name="sim-saccade-characters",
     )
 
 

@@ -6,7 +6,7 @@ Sides are the person's own: the right hand is seen on the left. Directions are t
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hetspike.data.events.rendering import MIDDLE, SIZE
+from hetspike.data.events.rendering import SIZE
 
 GESTURES = (
     "hand clapping",
@@ -39,7 +39,7 @@ def draw(
     sleeve = person.uniform(0.5, 0.8)  # torso and head against the arms
 
     # this take
-    place = np.array([MIDDLE, 12]) + rng.uniform((-4, -2), (4, 2))
+    place = np.array([(SIZE - 1) / 2, 12]) + rng.uniform((-4, -2), (4, 2))
     sway = rng.uniform(0.2, 0.8, 2) * np.sin(
         2 * np.pi * (rng.uniform(0.5, 1.5, 2) * seconds[:, None] + rng.uniform(0, 1, 2))
     )

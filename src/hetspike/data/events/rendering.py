@@ -11,17 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from hetspike.data.events.recordings import SPLITS, Recordings, Splits
 from hetspike.data.events.simulator import Pixel, simulate
-from hetspike.errors import UserError
 
 SIZE = 32  # sensor width and height [pixels]
-MIDDLE = (SIZE - 1) / 2
 BATCH = 64  # recordings simulated at once: bounds the memory, changes no event
-DRAWN_GROUPS = 1_000_000  # from the first group of a split to that of the next, if each is drawn
+APART = 1_000_000  # from the first group of a split to that of the next
 
 # (class, group, random numbers) -> luminance [S, SIZE, SIZE]
 Scene = Callable[[int, int, np.random.Generator], NDArray[np.floating]]
-# split -> class -> the groups that show this class
-Material = Mapping[str, Sequence[Sequence[int]]]
 
 
 def rotation(angle: float) -> NDArray[np.float64]:
@@ -77,18 +73,6 @@ def orbit(
     return radius * np.stack([np.cos(phase), np.sin(phase)], axis=-1)
 
 
-def deal(members: Sequence[ArrayLike]) -> Material:
-    """Deal limited material, once and for all, whatever the seed and the counts of a dataset.
-
-    Of the groups of each class the first 60 % are for training, the next 15 % for validation, the
-    last 25 % for testing.
-    """
-    parts = []
-    for groups in map(np.asarray, members):
-        parts.append(np.split(groups, [int(groups.size * 0.6), int(groups.size * 0.75)]))
-    return {split: [part[k].tolist() for part in parts] for k, split in enumerate(SPLITS)}
-
-
 def record(
     counts: Mapping[str, int],
     seed: int,
@@ -96,38 +80,23 @@ def record(
     times: ArrayLike,
     *,
     classes: Sequence[str],
-    name: str,
-    material: Material | None = None,
-    views: int = 1,
+    group: int = 1,
 ) -> Splits:
     """Render and simulate so many recordings of each split.
 
-    material  groups that are shown, each at most `views` times; without it, every recording is a
-              group of its own, drawn from the random numbers of the recording
-
-    Raises UserError if the material does not suffice.
+    group  recordings of a group, one after the other
     """
     splits = {}
     for number, split in enumerate(SPLITS):
         labels = [i % len(classes) for i in range(counts[split])]
-        if material is None:
-            shown = [number * DRAWN_GROUPS + i for i in range(counts[split])]
-        else:
-            groups = material[split]
-            most = views * len(classes) * min(len(g) for g in groups)
-            if counts[split] > most:
-                raise UserError(
-                    f"{name}: {split} = {counts[split]} recordings, but its material gives at most "
-                    f"{most}; ask for fewer"
-                )
-            shown = [groups[c][i // len(classes) % len(groups[c])] for i, c in enumerate(labels)]
+        groups = [number * APART + i // group for i in range(counts[split])]
         events = []
         for begin in range(0, counts[split], BATCH):
             movies, seeds = [], []
             for i in range(begin, min(begin + BATCH, counts[split])):
                 drawing, sensor = np.random.SeedSequence(seed, spawn_key=(number, i)).spawn(2)
-                movies.append(scene(labels[i], shown[i], np.random.default_rng(drawing)))
+                movies.append(scene(labels[i], groups[i], np.random.default_rng(drawing)))
                 seeds.append(sensor)
             events += simulate(np.stack(movies), times, seeds, Pixel())
-        splits[split] = Recordings.from_list(events, labels, shown, (SIZE, SIZE), classes)
+        splits[split] = Recordings.from_list(events, labels, groups, (SIZE, SIZE), classes)
     return splits

@@ -47,7 +47,6 @@ def orbit_textures(*, train: Count, validation: Count, test: Count, seed: Seed) 
         scene,
         times,
         classes=kinds,
-        name="sim-orbit-textures",
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pandas as pd
 
 from hetspike.names import DISTILLED, FLOAT, FLOAT_TUNED, LONGER
-from hetspike.results.comparison import ablation_table, comparison_table
 from hetspike.results.effort import effort_table
 from hetspike.results.present.columns import (
     DATASET,
@@ -115,9 +114,7 @@ TABLES = {
         "other data.",
     ),
     "comparison": Table(
-        lambda of: comparison_table(
-            of.predictions, of.layers, of.cells, of.efforts, reference=FLOAT_TUNED
-        ),
+        lambda of: of.comparison,
         DATASET
         | {
             "Search": "{method}",
@@ -174,18 +171,19 @@ TABLES = {
         lambda of: effort_table(of.histories, of.cells),
         NETWORK
         | {
-            "Epochs of QAT": "{epochs}",
+            "Epochs": "{epochs}",
             "Validation accuracy (%)": deviation("accuracy"),
             "Change from half as many (pp)": _change,
         },
-        "{stand_ins}Accuracy on the validation recordings in the last epoch of QAT, by the number "
-        "of epochs: mean ± standard deviation over seeds (number of seeds). Change: percentage "
-        "points gained over the row above it, mean over seeds with a 95 % interval (Student's t). "
-        "Where doubling the epochs changes nothing, the rows of a study are compared after their "
-        "QAT and not on the way. No test recording is used.",
+        "{stand_ins}Accuracy on the validation recordings in the last epoch, by the number of "
+        "epochs of the training from scratch (float) or of QAT (all others): mean ± standard "
+        "deviation over seeds (number of seeds). Change: percentage points gained over the row "
+        "above it, mean over seeds with a 95 % interval (Student's t). Where doubling the epochs "
+        "changes nothing, the rows of a study are compared after their training and not on the "
+        "way. No test recording is used.",
     ),
     "ablations": Table(
-        lambda of: ablation_table(of.predictions, of.cells),
+        lambda of: of.ablations,
         NETWORK
         | {
             "Accuracy (%)": "{accuracy:.1f}",

@@ -26,12 +26,14 @@ class Measured(NamedTuple):
     layers: pd.DataFrame
     networks: pd.DataFrame
     cells: pd.DataFrame
-    efforts: pd.DataFrame
+    comparison: pd.DataFrame  # `results.comparison.comparison_table`
+    ablations: pd.DataFrame  # `results.comparison.ablation_table`
     firing: pd.DataFrame  # `results.firing.firing_table`
     histories: pd.DataFrame  # dataset, cell, seed and the fields of `training.history.Epoch`
     described: pd.DataFrame  # `results.tables.describe_datasets`
     spent: pd.DataFrame  # `results.cost_tables.mean_and_range`
     results: pd.DataFrame
+    power: pd.DataFrame  # `results.power.power_table`
     claims: Claims
     verdicts: pd.DataFrame
     paper_size: pd.DataFrame  # operations of a network of the paper's size, without an event
@@ -73,6 +75,11 @@ def spread(measure: str, spec: str = "z.1f", unit: str = "", ends: str = "low hi
     """A measure with its interval; percentage points where nothing else is said."""
     names = [measure, *(f"{measure}_{end}" for end in ends.split())]
     return lambda row: with_spread(*(row[name] for name in names), spec=spec, unit=unit)
+
+
+def number(measure: str, spec: str) -> Write:
+    """A number, or a dash where there is none."""
+    return lambda row: "-" if pd.isna(row[measure]) else format(row[measure], spec)
 
 
 def factor(measure: str) -> Write:

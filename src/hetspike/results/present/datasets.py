@@ -1,6 +1,6 @@
 """The table of datasets for people; the checksums stay in the csv."""
 
-from hetspike.results.present.columns import DATASET, Row, Table, deviation
+from hetspike.results.present.columns import DATASET, Row, Table, deviation, number
 from hetspike.results.tables import dataset_table
 
 
@@ -18,7 +18,7 @@ def classes_there(row: Row) -> str:
 
 TABLES = {
     "datasets": Table(
-        lambda of: dataset_table(of.described, of.predictions, of.linear),
+        lambda of: dataset_table(of.described, of.predictions, of.linear, of.power),
         DATASET
         | {
             "Protocol of": "{protocol}",
@@ -29,9 +29,16 @@ TABLES = {
             "Events per recording": "{events_per_recording:,.0f}",
             "Linear classifier (%)": "{linear_accuracy:.1f}",
             "Float transformer (%)": deviation("float_accuracy"),
+            "Groups of test recordings": number("groups", ".0f"),
+            "Error from groups (pp)": number("se_groups", ".2f"),
+            "Half-width (pp)": number("half_width", ".2f"),
+            "Power (%)": number("power", ".0f"),
         },
         "{stand_ins}The linear classifier sees event counts summed over time: what it leaves "
         "open needs the order of events. Float transformer: mean ± standard deviation over seeds "
-        "(number of seeds).",
+        "(number of seeds). The last four columns are of the judged difference that varies most, "
+        "from table `power`: the independent groups of test recordings, the part of its standard "
+        "error that they cause, the half-width of its 95 % interval, and its power to tell one "
+        "point.",
     )
 }

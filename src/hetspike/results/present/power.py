@@ -2,13 +2,8 @@
 
 import math
 
-from hetspike.names import FLOAT_TUNED
-from hetspike.results.power import MOST_SEEDS, differences, power_table
-from hetspike.results.present.columns import DATASET, Row, Table, Write
-
-
-def _points(measure: str) -> Write:
-    return lambda row: "-" if math.isnan(row[measure]) else f"{row[measure]:.2f}"
+from hetspike.results.power import MOST_SEEDS
+from hetspike.results.present.columns import DATASET, Row, Table, number
 
 
 def _seeds(row: Row) -> str:
@@ -18,24 +13,20 @@ def _seeds(row: Row) -> str:
 
 TABLES = {
     "power": Table(
-        lambda of: power_table(
-            differences(of.predictions, of.layers, of.cells, of.claims, reference=FLOAT_TUNED)
-        ),
+        lambda of: of.power.assign(planned=of.claims.sample.seeds),
         DATASET
         | {
             "Difference": "{measure} of {cell}",
             "Groups": lambda row: row["groups"],
             "Recordings": lambda row: row["recordings"],
-            "Seeds": lambda row: row["n"],
-            "SD between seeds (pp)": _points("sd_seeds"),
-            "Error: seeds (pp)": _points("se_seeds"),
-            "Error: groups (pp)": _points("se_groups"),
-            "Error: rest (pp)": _points("se_rest"),
-            "Half-width (pp)": _points("half_width"),
-            "By bootstrap (pp)": _points("bootstrap"),
-            "Power for 1 point (%)": lambda row: (
-                "-" if math.isnan(row["power"]) else f"{row['power']:.0f}"
-            ),
+            "Seeds (of planned)": "{n} of {planned}",
+            "SD between seeds (pp)": number("sd_seeds", ".2f"),
+            "Error: seeds (pp)": number("se_seeds", ".2f"),
+            "Error: groups (pp)": number("se_groups", ".2f"),
+            "Error: rest (pp)": number("se_rest", ".2f"),
+            "Half-width (pp)": number("half_width", ".2f"),
+            "By bootstrap (pp)": number("bootstrap", ".2f"),
+            "Power for 1 point (%)": number("power", ".0f"),
             "Seeds for 1 point": _seeds,
         },
         "{stand_ins}What the seeds and test recordings of this study can tell: for every drop "
@@ -48,6 +39,7 @@ TABLES = {
         "which verdicts are judged and which is narrower with few seeds. Power: how likely the "
         "t interval of a true difference that is one point away from a bound lies on its side "
         "of the bound. Seeds for 1 point: how many give a half-width of one point with these "
-        f"groups; never: not even {MOST_SEEDS:,} do, since the error from groups stays.",
+        f"groups; never: not even {MOST_SEEDS:,} do, since the error from groups stays. "
+        "Planned: the seeds that config/claims.yaml names for a study that decides.",
     )
 }

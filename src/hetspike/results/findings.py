@@ -1,0 +1,103 @@
+"""What a study found, in sentences that its tables make: nothing is written by hand.
+
+A sentence says what an interval shows, and what it does not exclude.
+"""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from hetspike.cost.energy import ENERGY_VIEWS
+from hetspike.results.claims import OWN, Claim, Claims
+from hetspike.results.cost_tables import RATIOS
+
+
+def findings(
+    claims: Claims, verdicts: pd.DataFrame, results: pd.DataFrame, power: pd.DataFrame
+) -> str:
+    """Return a Markdown list: every claim of this package, then energy, then what is left open.
+
+    verdicts, results, power   `claims_table`, `results_table` and `power_table` of one study
+    """
+    rows = results.set_index(["dataset", "cell"])
+    judged = verdicts[verdicts["verdict"] != "not run"]
+    lines = [
+        _said(claim, judged[judged["id"] == claim.id], rows)
+        for claim in claims.claims
+        if claim.source == OWN and (judged["id"] == claim.id).any()
+    ]
+    if energies := [*_energies(claims, judged, rows)]:
+        lines += ["Energy, as many times less than float's:", *energies]
+    if power["half_width"].notna().any():
+        lines.append(
+            f"{power['n'].max():.0f} of {claims.sample.seeds} planned seeds: half-widths of the "
+            f"judged differences are {_range(power['half_width'], '.1f')} points, and a true "
+            f"difference one point from a bound is told in {_range(power['power'], '.0f')} % of "
+            "studies (table `power`)."
+        )
+    return "\n".join(line if line.startswith("  ") else f"- {line}" for line in lines) + "\n"
+
+
+def _said(claim: Claim, judged: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """One claim on the datasets of the study, those of one verdict together."""
+    parts = []
+    for verdict, same in judged.groupby("verdict", sort=False):
+        shown = []
+        for dataset, measured in same[["dataset", "measured"]].to_numpy():
+            about = measured
+            if verdict == "inconclusive":
+                row = rows.loc[(dataset, claim.cell)]
+                about += _open(claim, *(row[f"{claim.measure}_{end}"] for end in ("low", "high")))
+            shown.append(f"{dataset} ({about})")
+        parts.append(f"{verdict} on {_listed(shown)}")
+    said = "; ".join(parts)
+    return f"**{claim.sentence}** {said[0].upper()}{said[1:]}."
+
+
+def _open(claim: Claim, low: float, high: float) -> str:
+    """What an interval that straddles a bound leaves open."""
+    least, most = claim.bounds
+    sign = 1 if claim.measure == "drop" else -1
+    beyond = [end for end in (low, high) if not least <= end <= most]
+    if not beyond:
+        return ": the network that it is compared with does no better than chance"
+    open_ends = [
+        f"a {'loss' if sign * end > 0 else 'gain'} of {abs(end):.1f} points" for end in beyond
+    ]
+    return f": {' or '.join(open_ends)} is not excluded"
+
+
+def _energies(claims: Claims, judged: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:
+    """A line a view: the range of the factors against each reference, and their verdicts."""
+    measures = {claim.id: claim for claim in claims.all if claim.measure in RATIOS}
+    energies = judged[judged["id"].isin(measures)]
+    for view in dict.fromkeys(view for view, _ in RATIOS.values()):
+        parts = []
+        for measure, (_, reference) in RATIOS.items():
+            same = energies[[measures[each].measure == measure for each in energies["id"]]]
+            if RATIOS[measure][0] != view or same.empty:
+                continue
+            values = rows.loc[pd.MultiIndex.from_frame(same[["dataset", "cell"]]), measure]
+            found = _listed(list(dict.fromkeys(same["verdict"])))
+            parts.append(f"{_range(values, '#.3g')}x against {reference} ({found})")
+        if parts:
+            yield f"  - {ENERGY_VIEWS[view].heading}: {', '.join(parts)}."
+
+
+def _range(values: pd.Series, spec: str) -> str:
+    """The lowest and the highest value, or the one that both are.
+
+    >>> _range(pd.Series([1.04, 0.96]), ".1f"), _range(pd.Series([1.04, 2.0]), ".1f")
+    ('1.0', '1.0 to 2.0')
+    """
+    ends = dict.fromkeys(format(each, spec) for each in (values.min(), values.max()))
+    return " to ".join(ends)
+
+
+def _listed(words: list[str]) -> str:
+    """Join words as in a sentence.
+
+    >>> _listed(["a"]), _listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
