@@ -4,6 +4,7 @@ A sentence says what an interval shows, and what it does not exclude.
 """
 
 from collections.abc import Iterator
+from itertools import groupby
 
 import pandas as pd
 
@@ -69,19 +70,24 @@ def _open(claim: Claim, low: float, high: float) -> str:
 
 def _energies(claims: Claims, judged: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:
     """A line a view: the range of the factors against each reference, and their verdicts."""
-    measures = {claim.id: claim for claim in claims.all if claim.measure in RATIOS}
-    energies = judged[judged["id"].isin(measures)]
-    for view in dict.fromkeys(view for view, _ in RATIOS.values()):
+    measures = {claim.id: claim.measure for claim in claims.all if claim.measure in RATIOS}
+    energies = judged.assign(measure=judged["id"].map(measures))
+    for view, of in groupby(sorted(RATIOS, key=_place), key=lambda each: RATIOS[each][0]):
         parts = []
-        for measure, (_, reference) in RATIOS.items():
-            same = energies[[measures[each].measure == measure for each in energies["id"]]]
-            if RATIOS[measure][0] != view or same.empty:
-                continue
-            values = rows.loc[pd.MultiIndex.from_frame(same[["dataset", "cell"]]), measure]
-            found = _listed(list(dict.fromkeys(same["verdict"])))
-            parts.append(f"{_range(values, '#.3g')}x against {reference} ({found})")
+        for measure in of:
+            same = energies[energies["measure"] == measure]
+            if not same.empty:
+                values = rows.loc[pd.MultiIndex.from_frame(same[["dataset", "cell"]]), measure]
+                found = _listed(list(dict.fromkeys(same["verdict"])))
+                reference = RATIOS[measure][1]
+                parts.append(f"{_range(values, '#.3g')}x against {reference} ({found})")
         if parts:
             yield f"  - {ENERGY_VIEWS[view].heading}: {', '.join(parts)}."
+
+
+def _place(measure: str) -> int:
+    """The place of a measure's view among the views."""
+    return [*ENERGY_VIEWS].index(RATIOS[measure][0])
 
 
 def _range(values: pd.Series, spec: str) -> str:
