@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hetspike.results.cost_tables import mean_and_range
+
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 OF_NEURONS = ("rate", "dead", *QUANTILES)
 COMPARED = ("distance", "change")
@@ -112,6 +114,4 @@ def firing_by_network(layers: pd.DataFrame) -> pd.DataFrame:
     )
     sums = networks[["neurons", *of_all]].sum(min_count=1)
     measured = sums[[*of_all]].div(sums["neurons"], axis=0).join(networks[[*COMPARED]].mean())
-    cells = measured.groupby(["dataset", "cell"], sort=False)
-    parts = {"": cells.mean(), "_low": cells.min(), "_high": cells.max()}
-    return pd.concat([part.add_suffix(end) for end, part in parts.items()], axis=1).reset_index()
+    return mean_and_range(measured).reset_index()
