@@ -7,7 +7,7 @@ import pytest
 
 from hetspike.results.claims import OWN, claims_table, parse_claims
 from hetspike.results.cost_tables import RATIOS
-from hetspike.results.findings import findings
+from hetspike.results.findings import findings, to_list
 
 DROP = {
     **{"id": "S1", "sentence": "It loses no more than one point.", "datasets": ["a", "b", "c"]},
@@ -55,7 +55,7 @@ def said(power: pd.DataFrame, **changes) -> list[str]:
     document |= {"energy_tolerance": 0.2, "energy_claims": [ENERGY]} | changes
     claims = parse_claims(document, "claims.yaml")
     verdicts = claims_table(claims, RESULTS)
-    return findings(claims, verdicts, RESULTS, power).splitlines()
+    return to_list(findings(claims, verdicts, RESULTS, power)).splitlines()
 
 
 def test_word_for_word():
@@ -93,5 +93,5 @@ def test_guesses_exclude_nothing(measure):
     parsed = parse_claims(document | {"energy_tolerance": 0.2, "energy_claims": []}, "c")
     guessed = RESULTS.assign(accuracy_low=5.0)
     verdicts = claims_table(parsed, guessed)
-    (first, *_) = findings(parsed, verdicts, guessed, POWER).splitlines()
-    assert first.endswith("]: the network that it is compared with does no better than chance).")
+    (first, *_) = findings(parsed, verdicts, guessed, POWER)
+    assert first.text.endswith("the network that it is compared with does no better than chance).")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hetspike.results.claims import Verdict
+from hetspike.results.findings import Finding
 from hetspike.results.flow import drawing
 from hetspike.results.present.forms import to_data
 from hetspike.results.report import Content, Table, page
@@ -31,6 +32,10 @@ CLAIMS = Table(
 RESULTS = Table("Results, 95 % intervals.", ["Network", "Accuracy (%)"], [["float", "88.1"]])
 CONTENT = Content(
     study="small",
+    findings=[
+        Finding("It is <small>.", "Supported on sim-a.", []),
+        Finding("", "Energy:", ["Memory: 8.0x.", "Operations: 4.0x."]),
+    ],
     tables={"summary": RESULTS, "energy-claims": RESULTS, "claims": CLAIMS},
     figures={"samples-sim-a": b"\x89PNG samples", "energy": b"\x89PNG energy"},
     workflow=drawing([("events", "frames"), ("frames", "tables"), ("events", "tables")]),
@@ -100,15 +105,24 @@ def test_nothing_is_loaded(shown):
     assert policy["content"].startswith("default-src 'none'; img-src data:;")
 
 
-def test_verdicts_come_first_then_the_rest_in_order(shown):
+def test_findings_come_first_then_the_rest_in_order(shown):
     assert shown.all("h1") == ["hetspike: the small study"]
     assert shown.all("h2") == [
-        *("Contents", "Verdicts", "Tables", "Figures", "Workflow"),
+        *("Contents", "Findings", "Verdicts", "Tables", "Figures", "Workflow"),
         *("Configuration", "Software", "Machine", "Times"),
     ]
     levels = [int(tag[1]) for tag, _ in shown.elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_findings_are_told_with_their_parts_below_them(shown):
+    items = [" ".join(text.split()) for text in shown.all("li")]
+    first = items.index("It is <small>. Supported on sim-a.")
+    assert items[first + 1 : first + 4] == [
+        *("Energy: Memory: 8.0x. Operations: 4.0x.", "Memory: 8.0x.", "Operations: 4.0x.")
+    ]
+    assert shown.all("strong") == ["It is <small>."]
 
 
 def test_verdicts_are_counted_and_what_was_not_run_is_folded(shown):
@@ -230,6 +244,7 @@ def test_hostile_text_stays_text(hostile):
         return Page(
             page(
                 CONTENT._replace(
+                    findings=[Finding(text, text, [text])],
                     tables={"summary": table, "claims": claims},
                     configuration=text,
                     software={text: text},

@@ -87,7 +87,7 @@ rule figures:
 rule report:
     input:
         code=code("workflow/scripts/write_report.py"),
-        tables=rules.tables.output.shown,
+        shown=rules.tables.output.shown,
         figures=[path for path in rules.figures.output if path.endswith(".png")],
     output:
         page=RESULTS / "report.html",

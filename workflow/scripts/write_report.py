@@ -13,6 +13,7 @@ from jobs import Named, Say, seconds_of, write_text
 from reading import read_json
 
 from hetspike.atomic import intact
+from hetspike.results.findings import Finding
 from hetspike.results.flow import drawing
 from hetspike.results.report import Content, Table, page
 
@@ -43,9 +44,11 @@ def machine() -> dict[str, str]:
 
 
 def main(*, input: Named, output: Named, params: Named, config: Named, say: Say) -> None:
+    shown = read_json(input["shown"])
     content = Content(
         study=params["study"],
-        tables={name: Table(**table) for name, table in read_json(input["tables"]).items()},
+        findings=[Finding(**each) for each in shown["findings"]],
+        tables={name: Table(**table) for name, table in shown["tables"].items()},
         figures={path.stem: intact(path) for path in map(Path, input["figures"])},
         workflow=drawing(params["edges"]),
         configuration=as_yaml(config),

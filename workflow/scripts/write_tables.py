@@ -19,7 +19,7 @@ from hetspike.networks import build, network_settings
 from hetspike.results.claims import claims_table, paper_table, parse_claims
 from hetspike.results.comparison import ablation_table, comparison_table, gains_of_cells
 from hetspike.results.cost_tables import by_network, layer_table, mean_and_range
-from hetspike.results.findings import findings
+from hetspike.results.findings import findings, to_list
 from hetspike.results.firing import firing_table
 from hetspike.results.power import differences, power_table
 from hetspike.results.present import load
@@ -111,9 +111,9 @@ def main(*, input: Named, output: Named, params: Named, say: Say) -> None:
         for path in paths:
             write_text(path, texts[path.suffix])
         pages[name] = to_data(shown, caption)
-    write_json(output["shown"], pages)
-    shown = (named(table) for table in (verdicts, results, measured.power))
-    write_text(output["findings"], findings(claims, *shown))
+    found = findings(claims, *map(named, (verdicts, results, measured.power)))
+    write_text(output["findings"], to_list(found))
+    write_json(output["shown"], {"findings": [each._asdict() for each in found], "tables": pages})
     write_text(output["layers"], to_csv(named(layers)))
     write_text(output["events"], to_csv(named(events)))
     write_json(output["metrics"], metrics(named(results)))

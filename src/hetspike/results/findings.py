@@ -5,6 +5,7 @@ A sentence says what an interval shows, and what it does not exclude.
 
 from collections.abc import Iterator
 from itertools import groupby
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -13,33 +14,56 @@ from hetspike.results.claims import OWN, Claim, Claims
 from hetspike.results.cost_tables import RATIOS
 
 
+class Finding(NamedTuple):
+    """What a study found of one thing."""
+
+    lead: str  # the claim, or nothing
+    text: str
+    parts: list[str]  # a sentence each
+
+
 def findings(
     claims: Claims, verdicts: pd.DataFrame, results: pd.DataFrame, power: pd.DataFrame
-) -> str:
-    """Return a Markdown list: every claim of this package, then energy, then what is left open.
+) -> list[Finding]:
+    """Return every claim of this package, then energy, then what is left open.
 
     verdicts, results, power   `claims_table`, `results_table` and `power_table` of one study
     """
     rows = results.set_index(["dataset", "cell"])
     judged = verdicts[verdicts["verdict"] != "not run"]
-    lines = [
+    found = [
         _said(claim, judged[judged["id"] == claim.id], rows)
         for claim in claims.claims
         if claim.source == OWN and (judged["id"] == claim.id).any()
     ]
     if energies := [*_energies(claims, judged, rows)]:
-        lines += ["Energy, as many times less than float's:", *energies]
+        found.append(Finding("", "Energy, as many times less than float's:", energies))
     if power["half_width"].notna().any():
-        lines.append(
+        told = (
             f"{power['n'].max():.0f} of {claims.sample.seeds} planned seeds: half-widths of the "
             f"judged differences are {_range(power['half_width'], '.1f')} points, and a true "
             f"difference one point from a bound is told in {_range(power['power'], '.0f')} % of "
             "studies (table `power`)."
         )
-    return "\n".join(line if line.startswith("  ") else f"- {line}" for line in lines) + "\n"
+        found.append(Finding("", told, []))
+    return found
 
 
-def _said(claim: Claim, judged: pd.DataFrame, rows: pd.DataFrame) -> str:
+def to_list(found: list[Finding]) -> str:
+    """Findings as a Markdown list.
+
+    >>> print(to_list([Finding("It holds.", "On a.", []), Finding("", "Energy:", ["8x."])]), end="")
+    - **It holds.** On a.
+    - Energy:
+      - 8x.
+    """
+    lines = []
+    for lead, text, parts in found:
+        lines += [f"- **{lead}** {text}" if lead else f"- {text}", *(f"  - {it}" for it in parts)]
+    return "\n".join(lines) + "\n"
+
+
+def _said(claim: Claim, judged: pd.DataFrame, rows: pd.DataFrame) -> Finding:
     """One claim on the datasets of the study, those of one verdict together."""
     parts = []
     for verdict, same in judged.groupby("verdict", sort=False):
@@ -52,7 +76,7 @@ def _said(claim: Claim, judged: pd.DataFrame, rows: pd.DataFrame) -> str:
             shown.append(f"{dataset} ({about})")
         parts.append(f"{verdict} on {_listed(shown)}")
     said = "; ".join(parts)
-    return f"**{claim.sentence}** {said[0].upper()}{said[1:]}."
+    return Finding(claim.sentence, f"{said[0].upper()}{said[1:]}.", [])
 
 
 def _open(claim: Claim, low: float, high: float) -> str:
@@ -82,7 +106,7 @@ def _energies(claims: Claims, judged: pd.DataFrame, rows: pd.DataFrame) -> Itera
                 reference = RATIOS[measure][1]
                 parts.append(f"{_range(values, '#.3g')}x against {reference} ({found})")
         if parts:
-            yield f"  - {ENERGY_VIEWS[view].heading}: {', '.join(parts)}."
+            yield f"{ENERGY_VIEWS[view].heading}: {', '.join(parts)}."
 
 
 def _place(measure: str) -> int:

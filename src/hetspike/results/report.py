@@ -1,4 +1,4 @@
-"""A study on one HTML page that loads nothing: verdicts, tables, figures, and how they came about.
+"""A study on one HTML page that loads nothing: findings, tables, figures, and how they came about.
 
 The page is the template report.html.jinja, which escapes whatever it is given.
 """
@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hetspike.results.claims import Verdict
 from hetspike.results.figures import drawn_in
+from hetspike.results.findings import Finding
 from hetspike.results.flow import BOX_HEIGHT, BOX_WIDTH, Drawing
 
 NOT_RUN: Verdict = "not run"
@@ -39,6 +40,7 @@ class Content(NamedTuple):
     """
 
     study: str
+    findings: list[Finding]
     tables: dict[str, Table]
     figures: dict[str, bytes]
     workflow: Drawing
