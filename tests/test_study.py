@@ -22,6 +22,7 @@ STUDIES = [
 
 
 DEFAULT = shipped("default")
+STAND_INS = read(CONFIG / "stand-ins.yaml")
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -227,3 +228,19 @@ def test_a_fingerprint_tells_what_made_a_network_and_not_what_it_is_called():
     assert after("float_training.epochs", 40) == cells.keys()
     searched = {name for name, cell in cells.items() if cell.searched}
     assert after("candidates.pot", [3, 4]) == searched
+
+
+@pytest.mark.parametrize("path", sorted((CONFIG / "size").glob("*.yaml")), ids=lambda p: p.stem)
+def test_studies_of_size_differ_from_the_stand_ins_in_their_size_alone(path):
+    both = deepcopy(shipped("size"))
+    assert {key: both[key] for key in STAND_INS if key != "datasets"} == {
+        key: value for key, value in STAND_INS.items() if key != "datasets"
+    }
+    ((name, plan),) = both["datasets"].items()
+    assert plan == STAND_INS["datasets"][name]
+    changed = read(path)
+    assert changed.keys() == {"study", "datasets"} and changed["datasets"].keys() == {name}
+    for part, values in changed["datasets"][name].items():
+        assert values.keys() <= plan[part].keys()
+        plan[part] |= values
+    parse_study(both | {"study": changed["study"]})
