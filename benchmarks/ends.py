@@ -38,7 +38,8 @@ MEANS = 2, 3  # epochs whose weights are averaged
 
 def stored(path: Path) -> Samples:
     """Return the frames of a split."""
-    frames = StoredFrames(path.open("rb"), str(path))
+    with path.open("rb") as file:
+        frames = StoredFrames(file, str(path))
     return Samples(frames, frames.labels)
 
 
