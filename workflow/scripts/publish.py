@@ -53,7 +53,7 @@ PAGES = {
         "Written by `make publish` from what `snakemake --cores 2 --configfile "
         "config/stand-ins.yaml config/decisive.yaml` computed; not edited by hand.",
         tuple(name for name in MODULES if name != SUMMARY),
-        ("*",),
+        ("accuracy-*", "assignments-*"),
     ),
     "effort": Page(
         "EFFORT.md",
@@ -67,16 +67,17 @@ PAGES = {
 }
 
 
+FINDINGS = "findings"  # a list, not a table
 PUBLISHED = {  # stage of dvc.yaml -> study, and what it publishes of it
     "reproduce": (
         "default",
         [f"tables/{name}.{form}" for name in MODULES for form in ("csv", "md", "tex")]
-        + ["tables/findings.md", "figures/*.png"],
+        + [f"tables/{FINDINGS}.md", "figures/*.png"],
     ),
     "decisive": (
         "decisive",
         [f"tables/{name}.{form}" for name in MODULES for form in ("csv", "md")]
-        + ["tables/findings.md", "figures/*.png"],
+        + [f"tables/{FINDINGS}.md", "figures/accuracy-*.png", "figures/assignments-*.png"],
     ),
     "smoke": (
         "smoke",
@@ -88,7 +89,7 @@ PUBLISHED = {  # stage of dvc.yaml -> study, and what it publishes of it
 }
 
 
-SHOWN = [("default", SUMMARY), ("default", "findings"), ("decisive", "findings")]  # in README.md
+SHOWN = [("default", SUMMARY), ("decisive", FINDINGS)]  # in README.md
 
 
 def has_run(study: str) -> bool:
@@ -132,7 +133,7 @@ def show(study: str, page: Page) -> None:
         page.about,
         *(
             f"## {titled(name)}\n\n{table(study, name)}"
-            for name in page.tables
+            for name in (FINDINGS, *page.tables)
             if Path(f"results/{study}/tables/{name}.md").exists()
         ),
         "## Figures",
