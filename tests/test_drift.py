@@ -30,6 +30,8 @@ LIMITS = Tolerances.model_validate(
             {"measures": ["accuracy_sd"], "absolute": 3, "why": "first"},
             {"measures": ["accuracy*"], "absolute": 2, "relative": 0.01, "why": "second"},
             {"measures": ["words.*"], "absolute": inf, "why": "anything goes"},
+            {"measures": ["drop"], "studies": ["long"], "absolute": 1, "why": "more seeds"},
+            {"measures": ["drop"], "absolute": 4, "why": "few seeds"},
         ]
     }
 )
@@ -150,10 +152,22 @@ def test_exactly_what_was_changed_is_found(values, data):
     assert len(found) == len(different)
 
 
+@pytest.mark.parametrize(("study", "allowed"), [("long", 1), ("short", 4)])
+def test_a_study_may_have_a_tolerance_of_its_own(study, allowed):
+    assert LIMITS.of(study).allowed("results", "drop", 0.0, 9.0) == allowed
+
+
+def test_tolerances_name_studies_that_are_published():
+    named = {study for tolerance in SHIPPED.tolerances for study in tolerance.studies}
+    assert named
+    assert all(published(study) for study in named)
+
+
 def test_every_tolerance_is_of_something_published():
     measures = {
         name
-        for path, content in published("reproduce").items()
+        for stage in ("reproduce", "decisive")
+        for path, content in published(stage).items()
         if path.endswith(".csv")
         for column in content.decode().split("\n", 1)[0].split(",")
         for name in (column, f"{Path(path).stem}.{column}")
@@ -168,7 +182,7 @@ SAME_EVERYWHERE = {
     *("dataset", "split", "cell", "cells", "method", "setting", "seed", "n", "qat_runs"),
     *("protocol", "classes", "sensor", "steps", "train", "validation", "test", "recordings"),
     *("classes_present", "classes_train", "classes_validation", "classes_test"),
-    *("against_seed", "layer", "neurons", "measure"),
+    *("against", "against_seed", "layer", "neurons", "measure"),
     *("planned", "groups", "chance", "paper_dataset", "paper_accuracy", "paper_energy"),
     *("potentials", "width", "weights", "smaller", "leaking"),
 }
@@ -177,10 +191,11 @@ SAME_EVERYWHERE = {
 ANY = 1.0, "inconclusive"  # as far apart as some may be
 
 
-def test_what_has_no_tolerance_is_the_same_on_every_machine():
+@pytest.mark.parametrize("stage", ["reproduce", "decisive"])
+def test_what_has_no_tolerance_is_the_same_on_every_machine(stage):
     columns = {
         (Path(path).stem, column)
-        for path, content in published("reproduce").items()
+        for path, content in published(stage).items()
         if path.endswith(".csv")
         for column in content.decode().split("\n", 1)[0].split(",")
     }

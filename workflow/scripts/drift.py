@@ -74,15 +74,16 @@ def tables(files: dict[str, bytes]) -> dict[str, pd.DataFrame]:
     return found
 
 
-def tolerances(published: dict[str, bytes], found: dict[str, bytes], machine: str) -> Tolerances:
+def tolerances(published: dict[str, bytes], found: dict[str, bytes], study: str) -> Tolerances:
     """How far numbers may lie apart: not at all where both are of one class of machine."""
+    machine = f"results/{study}/machine.json"
     if found.get(machine) == published.get(machine, b""):
         print("\nPublished from this class of machine: nothing may move.")
         return EXACT
     where = json.loads(published.get(machine, b'{"class": "not recorded"}'))
     print(f"\nPublished from another class of machine ({', '.join(where.values())}): ", end="")
     print(f"tolerances of {TOLERANCES}.")
-    return checked(Tolerances, read(TOLERANCES), TOLERANCES)
+    return checked(Tolerances, read(TOLERANCES), TOLERANCES).of(study)
 
 
 def shown(moved: list[Move]) -> str:
@@ -108,7 +109,7 @@ def main(study: str) -> None:
     numbers = tables(published), tables(found)
     differ = [name for name, content in published.items() if found.get(name) != content]
     print("Other than published:", *differ, sep="\n    ")
-    limits = tolerances(published, found, f"{folder}/machine.json")
+    limits = tolerances(published, found, study)
     moved = moves(*numbers, limits)
     beyond = sum(move.beyond for move in moved)
     if moved:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from math import inf, isfinite
 from numbers import Real
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 import pandas as pd
 from pydantic import Field
@@ -31,6 +31,7 @@ class Tolerance(Settings):
     texts: tuple[str, ...] = Field(
         (), description="texts that any other one may have become, or may have come from"
     )
+    studies: tuple[str, ...] = Field((), description="the studies it holds for; none: every one")
     why: str = Field(description="where this size comes from")
 
 
@@ -38,6 +39,11 @@ class Tolerances(Settings):
     """The first that names a measure counts; what none names may not move."""
 
     tolerances: tuple[Tolerance, ...]
+
+    def of(self, study: str) -> Self:
+        """Those that hold for a study."""
+        held = [each for each in self.tolerances if not each.studies or study in each.studies]
+        return self.model_copy(update={"tolerances": tuple(held)})
 
     def allowed(self, table: str, column: str, published: Any, found: Any) -> float:
         """How far a published value may move to the one that was found."""
