@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +96,14 @@ def launched(folder: Path, what: str) -> subprocess.Popen[str]:
     )
 
 
-def forked(process: subprocess.Popen[str]) -> psutil.Process:
-    """The one child of a server, once it runs."""
+def forked(process: subprocess.Popen[str], launcher: subprocess.Popen[str]) -> psutil.Process:
+    """The child of a server that does a launcher's job, once it runs; others may be ending."""
+    asked = psutil.Process(launcher.pid).create_time()
     for _ in range(600):
-        if children := psutil.Process(process.pid).children():
-            return children[0]
+        for child in psutil.Process(process.pid).children():
+            with suppress(psutil.NoSuchProcess):
+                if child.create_time() >= asked:
+                    return child
         time.sleep(0.1)
     raise AssertionError("no job was forked")
 
@@ -116,7 +119,7 @@ def test_a_job_is_a_child_of_the_server_and_ends_as_any_other(server, folder):
 
 def test_a_job_that_is_killed_is_named(server, folder):
     launcher = launched(folder, "long")
-    forked(server).kill()
+    forked(server, launcher).kill()
     assert launcher.wait() == 1
     assert launcher.stderr
     line = "hetspike: a_rule 0: its process was killed: was memory short?\n"
@@ -125,7 +128,7 @@ def test_a_job_that_is_killed_is_named(server, folder):
 
 def test_a_job_ends_with_the_process_that_asked_for_it(server, folder):
     launcher = launched(folder, "long")
-    job = forked(server)
+    job = forked(server, launcher)
     launcher.kill()
     assert psutil.wait_procs([job], timeout=20) == ([job], [])
 
@@ -140,7 +143,7 @@ def test_a_job_ends_with_snakemake(folder):
     os.utime(folder / "a_script.py", (0, 0))
     with serving(folder) as process:
         launcher = launched(folder, "long")
-        job = forked(process)
+        job = forked(process, launcher)
         assert process.stdin
         process.stdin.close()
         assert psutil.wait_procs([job], timeout=20) == ([job], [])
