@@ -73,6 +73,9 @@ def test_every_claim_has_its_expected_verdict():
         for name in names.split(", ")
     }
     assert told.keys() == {claim["id"] for claim in JUDGED}
+    assert {command for command, _ in told.values()} == {
+        *("`make reproduce`", "`make decisive`", "a study of the paper's recordings")
+    }
     for command, study in (("reproduce", "default"), ("decisive", "decisive")):
         table = rows_of(published(command)[f"results/{study}/tables/claims.csv"].decode())
         judged = [row for row in table if row["verdict"] != "not run"]  # as on the paper's data
@@ -80,5 +83,5 @@ def test_every_claim_has_its_expected_verdict():
             found = {row["verdict"] for row in judged if row["id"] == name}
             if wanted == f"`make {command}`":
                 assert verdicts == found, name
-            elif "paper's recordings" in wanted:
+            elif wanted == "a study of the paper's recordings":
                 assert verdicts == {"not run"} and not found, name

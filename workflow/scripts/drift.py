@@ -74,16 +74,16 @@ def tables(files: dict[str, bytes]) -> dict[str, pd.DataFrame]:
     return found
 
 
-def tolerances(published: dict[str, bytes], found: dict[str, bytes], study: str) -> Tolerances:
+def tolerances(published: dict[str, bytes], found: dict[str, bytes], folder: Path) -> Tolerances:
     """How far numbers may lie apart: not at all where both are of one class of machine."""
-    machine = f"results/{study}/machine.json"
+    machine = f"{folder}/machine.json"
     if found.get(machine) == published.get(machine, b""):
         print("\nPublished from this class of machine: nothing may move.")
         return EXACT
     where = json.loads(published.get(machine, b'{"class": "not recorded"}'))
     print(f"\nPublished from another class of machine ({', '.join(where.values())}): ", end="")
     print(f"tolerances of {TOLERANCES}.")
-    return checked(Tolerances, read(TOLERANCES), TOLERANCES).of(study)
+    return checked(Tolerances, read(TOLERANCES), TOLERANCES).of(folder.name)
 
 
 def shown(moved: list[Move]) -> str:
@@ -109,7 +109,7 @@ def main(study: str) -> None:
     numbers = tables(published), tables(found)
     differ = [name for name, content in published.items() if found.get(name) != content]
     print("Other than published:", *differ, sep="\n    ")
-    limits = tolerances(published, found, study)
+    limits = tolerances(published, found, folder)
     moved = moves(*numbers, limits)
     beyond = sum(move.beyond for move in moved)
     if moved:

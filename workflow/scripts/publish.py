@@ -30,6 +30,9 @@ class Page(NamedTuple):
     figures: tuple[str, ...]  # patterns of their names
 
 
+FINDINGS = "findings"  # a list, not a table
+DECIDING = "accuracy-*", "assignments-*"  # pictures of the decisive study
+
 PAGES = {
     "default": Page(
         "RESULTS.md",
@@ -53,7 +56,7 @@ PAGES = {
         "Written by `make publish` from what `snakemake --cores 2 --configfile "
         "config/stand-ins.yaml config/decisive.yaml` computed; not edited by hand.",
         tuple(name for name in MODULES if name != SUMMARY),
-        ("accuracy-*", "assignments-*"),
+        DECIDING,
     ),
     "effort": Page(
         "EFFORT.md",
@@ -67,7 +70,6 @@ PAGES = {
 }
 
 
-FINDINGS = "findings"  # a list, not a table
 PUBLISHED = {  # stage of dvc.yaml -> study, and what it publishes of it
     "reproduce": (
         "default",
@@ -77,7 +79,7 @@ PUBLISHED = {  # stage of dvc.yaml -> study, and what it publishes of it
     "decisive": (
         "decisive",
         [f"tables/{name}.{form}" for name in MODULES for form in ("csv", "md")]
-        + [f"tables/{FINDINGS}.md", "figures/accuracy-*.png", "figures/assignments-*.png"],
+        + [f"tables/{FINDINGS}.md", *(f"figures/{each}.png" for each in DECIDING)],
     ),
     "smoke": (
         "smoke",
